@@ -1,0 +1,1 @@
+"""What the service decides, without any I/O: facts in, findings and verdicts out."""
