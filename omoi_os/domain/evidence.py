@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -39,6 +39,17 @@ class Unreadable:
     code: UnreadableCode
     detail: str
     fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceFacts:
+    """Something is there and can be read; nothing more was asked.
+
+    Attributes:
+        size: Bytes of the file, or of the content as JSON text.
+    """
+
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +130,19 @@ class SuiteFacts:
 
 @dataclass(frozen=True, slots=True)
 class FileCoverage:
-    """Executable and executed lines of one source file."""
+    """Executable and executed lines of one source file.
+
+    Attributes:
+        executable: The lines behind `total`: bit n of the little-endian number is line n. Two reports on
+            one file can be merged exactly by them. Empty where only the counts are known.
+        executed: The lines behind `covered`, likewise; always among the executable ones.
+    """
 
     path: str
     covered: int
     total: int
+    executable: bytes = field(default=b"", repr=False)
+    executed: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +154,14 @@ class CoverageFacts:
         files: One entry per source file, a file that is listed twice merged.
         declared_percent: The number in the report's header, or None where it has none.
         declared_as: What the header's number means ("line-rate", "percent_covered with branches").
+        declared: Headers that are more than a point off the lines, one sentence each.
     """
 
     format: str
     files: tuple[FileCoverage, ...]
     declared_percent: float | None = None
     declared_as: str = ""
+    declared: tuple[str, ...] = ()
 
     @property
     def covered(self) -> int:

@@ -1,0 +1,83 @@
+"""Rules about diffs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from omoi_os.domain.evidence import ChangeFacts
+from omoi_os.domain.rules.measured import Measured, false_claim, wrong_kind
+from omoi_os.domain.verdict import Finding, Outcome, Severity
+
+NEEDED: Final = "changed code together with a new or extended test that asserts something"
+
+
+def code_comes_with_tests(measured: Measured) -> Finding:
+    """Where code changed, a test asserts something that it did not assert before."""
+    criterion = f"{measured.artifact.type}.must_have_tests"
+    facts = measured.facts
+    if not isinstance(facts, ChangeFacts):
+        return wrong_kind(criterion, NEEDED, measured)
+    if facts.is_empty:
+        fix = "Name the base to compare with, or attach the diff of the work."
+        return Finding(
+            criterion, Outcome.UNKNOWN, "nothing_changed", "the diff is empty", NEEDED, measured.where, fix
+        )
+    if not facts.code_files:
+        return Finding(criterion, Outcome.PASS, "no_code_changed", summary(facts), NEEDED, measured.where)
+    if not facts.asserting_tests:
+        fix = f"Add a test with an assertion for {_names(facts.code_files)}."
+        return Finding(
+            criterion, Outcome.FAIL, "code_without_tests", summary(facts), NEEDED, measured.where, fix
+        )
+    return Finding(criterion, Outcome.PASS, "code_with_tests", summary(facts), NEEDED, measured.where)
+
+
+def summary(facts: ChangeFacts) -> str:
+    """The change in one clause ("3 code files, 1 test file, 4 assertions added")."""
+    counts = (
+        (len(facts.code_files), "code file"),
+        (len(facts.test_files), "test file"),
+        (len(facts.document_files), "document"),
+        (len(facts.other_files), "other file"),
+        (len(facts.deleted_test_files), "deleted test file"),
+    )
+    said = [f"{count:,} {name}{'' if count == 1 else 's'}" for count, name in counts if count]
+    said.append(f"{facts.added_assertions:,} assertions added, {facts.removed_assertions:,} removed")
+    return ", ".join(said)
+
+
+def _names(paths: Sequence[str]) -> str:
+    more = len(paths) - 3
+    return ", ".join(paths[:3]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def tests_not_weakened(measured: Measured) -> Iterator[Finding]:
+    """Tell where tests say less than before: deleted, skipped or emptied."""
+    facts = measured.facts
+    if not isinstance(facts, ChangeFacts) or not facts.weakenings:
+        return
+    first = "; ".join(f"{item.what} ({item.where})" for item in facts.weakenings[:3])
+    more = len(facts.weakenings) - 3
+    yield Finding(
+        f"{measured.artifact.type}.weakened_tests",
+        Outcome.FAIL,
+        "tests_weakened",
+        first + (f" and {more:,} more" if more > 0 else ""),
+        "tests that say at least as much as before",
+        measured.where,
+        "Restore these tests, or have a person confirm that they are no longer needed.",
+        Severity.WARN,
+    )
+
+
+def change_claims(measured: Measured) -> Iterator[Finding]:
+    """Compare a claimed "has tests" with the diff."""
+    facts, claimed = measured.facts, measured.claims.has_tests
+    if not isinstance(facts, ChangeFacts) or claimed is None:
+        return
+    if claimed is not bool(facts.asserting_tests):
+        said = "tests are claimed" if claimed else "no tests are claimed"
+        yield false_claim(
+            measured, f"{said}, and the diff has {summary(facts)}", "claims that agree with the diff"
+        )

@@ -1,0 +1,160 @@
+"""All findings of one gate: which rule answers which criterion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from omoi_os.domain.evidence import PresenceFacts, Unreadable
+from omoi_os.domain.policy import (
+    AllPassed,
+    Criterion,
+    EvidenceKind,
+    MinCoverage,
+    MinLength,
+    MustHaveTests,
+    PhasePolicy,
+    RequiredArtifact,
+    RequiredSections,
+)
+from omoi_os.domain.rules.changes import change_claims, code_comes_with_tests, tests_not_weakened
+from omoi_os.domain.rules.coverage import coverage_at_least, coverage_claims, coverage_header_agrees
+from omoi_os.domain.rules.documents import at_least_characters, document_claims, has_sections, no_placeholders
+from omoi_os.domain.rules.measured import Artifact, Facts, Measured, wrong_kind
+from omoi_os.domain.rules.suites import headers_agree, no_failed_tests, suite_claims
+from omoi_os.domain.verdict import Finding, Outcome, Severity
+
+__all__ = ["Artifact", "Facts", "Measured", "OpenTask", "TaskFacts", "gate_findings"]
+
+WHAT_TO_ATTACH: Final = {
+    EvidenceKind.DOCUMENT: "the document",
+    EvidenceKind.COVERAGE: "the coverage report (Cobertura, lcov, JaCoCo, Clover, coverage.py or gcovr)",
+    EvidenceKind.CHANGES: "the diff, or the git range in the workspace",
+    EvidenceKind.SUITE: "the JUnit XML report",
+    EvidenceKind.PRESENCE: "the file",
+}
+
+
+_ALSO_TOLD: Final[Mapping[EvidenceKind, tuple[Callable[[Measured], Iterator[Finding]], ...]]] = {
+    EvidenceKind.DOCUMENT: (no_placeholders, document_claims),
+    EvidenceKind.COVERAGE: (coverage_header_agrees, coverage_claims),
+    EvidenceKind.CHANGES: (tests_not_weakened, change_claims),
+    EvidenceKind.SUITE: (headers_agree, suite_claims),
+    EvidenceKind.PRESENCE: (),
+}
+"""What is told beside the criteria, and does not decide the gate by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTask:
+    """A task of the phase that is not completed."""
+
+    id: str
+    type: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """The phase's tasks.
+
+    Attributes:
+        any_task: Whether the phase has a task at all.
+        open_count: How many are not completed.
+        open_tasks: The first few of them.
+    """
+
+    any_task: bool
+    open_count: int = 0
+    open_tasks: tuple[OpenTask, ...] = ()
+
+
+def gate_findings(
+    policy: PhasePolicy, tasks: TaskFacts, evidence: Mapping[str, Measured]
+) -> tuple[Finding, ...]:
+    """Every finding of one gate, in the policy's order.
+
+    Args:
+        evidence: The newest artifact of each type, by type.
+    """
+    found: list[Finding] = []
+    if policy.tasks_must_be_completed:
+        found.append(all_tasks_completed(tasks))
+    for required in policy.artifacts:
+        measured = evidence.get(required.type)
+        found.extend([_missing(required)] if measured is None else _of_artifact(required, measured))
+    return tuple(found)
+
+
+def all_tasks_completed(tasks: TaskFacts) -> Finding:
+    """The phase has tasks, and all of them are completed."""
+    needed = "all tasks of the phase completed"
+    if not tasks.any_task:
+        fix = "Generate the phase's tasks and complete them."
+        return Finding("tasks", Outcome.FAIL, "no_tasks", "the phase has no task", needed, fix=fix)
+    if tasks.open_count:
+        named = ", ".join(f"{task.type} is {task.status} ({task.id})" for task in tasks.open_tasks[:3])
+        found = f"{tasks.open_count:,} not completed: {named}"
+        fix = "Complete these tasks, or take them out of the phase."
+        return Finding("tasks", Outcome.FAIL, "tasks_open", found, needed, fix=fix)
+    return Finding("tasks", Outcome.PASS, "tasks_completed", "all completed", needed)
+
+
+def _missing(required: RequiredArtifact) -> Finding:
+    return Finding(
+        required.type,
+        Outcome.FAIL,
+        "artifact_missing",
+        "no such artifact",
+        f"an artifact {required.type}",
+        fix=f"Attach {WHAT_TO_ATTACH[required.kind]} as {required.type}.",
+    )
+
+
+def _of_artifact(required: RequiredArtifact, measured: Measured) -> Iterator[Finding]:
+    if required.criteria:
+        for criterion in required.criteria:
+            yield from _answer(criterion, measured)
+    else:
+        yield _is_there(required, measured)
+    for tell in _ALSO_TOLD[required.kind]:
+        yield from tell(measured)
+    yield from _unusable_claims(measured)
+
+
+def _answer(criterion: Criterion, measured: Measured) -> Iterator[Finding]:
+    match criterion:
+        case MinLength():
+            yield at_least_characters(criterion, measured)
+        case RequiredSections():
+            yield from has_sections(criterion, measured)
+        case MinCoverage():
+            yield coverage_at_least(criterion, measured)
+        case MustHaveTests():
+            yield code_comes_with_tests(measured)
+        case AllPassed():
+            yield no_failed_tests(measured)
+
+
+def _is_there(required: RequiredArtifact, measured: Measured) -> Finding:
+    facts = measured.facts
+    needed = f"an artifact {required.type} that can be read"
+    if isinstance(facts, Unreadable) or not isinstance(facts, PresenceFacts):
+        return wrong_kind(required.type, needed, measured)
+    found = f"{facts.size:,} bytes"
+    return Finding(required.type, Outcome.PASS, "artifact_present", found, needed, measured.where)
+
+
+def _unusable_claims(measured: Measured) -> Iterator[Finding]:
+    if measured.claims.problems:
+        yield Finding(
+            f"{measured.artifact.type}.claims",
+            Outcome.FAIL,
+            "claim_unusable",
+            "; ".join(measured.claims.problems),
+            "claims of the right type that agree with one another",
+            measured.where,
+            "Correct the claim; only what is measured counts.",
+            Severity.WARN,
+        )

@@ -1,0 +1,87 @@
+"""What the rules look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from omoi_os.domain.claims import Claims
+from omoi_os.domain.evidence import (
+    ChangeFacts,
+    CoverageFacts,
+    DocumentFacts,
+    PresenceFacts,
+    SuiteFacts,
+    Unreadable,
+)
+from omoi_os.domain.verdict import Finding, Outcome, Severity
+
+type Facts = DocumentFacts | CoverageFacts | ChangeFacts | SuiteFacts | PresenceFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One artifact as it was handed in.
+
+    Attributes:
+        digest: SHA-256 of `content` as stored; None where there is no content.
+    """
+
+    id: str
+    type: str
+    path: str | None = None
+    content: Mapping[str, Any] | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One artifact with what was measured and what was claimed.
+
+    Attributes:
+        where: The path that was read, or "inline".
+    """
+
+    artifact: Artifact
+    facts: Facts | Unreadable
+    claims: Claims
+    where: str
+
+
+def wrong_kind(criterion: str, needed: str, measured: Measured) -> Finding:
+    """The finding for evidence that a criterion cannot be answered from."""
+    facts = measured.facts
+    if isinstance(facts, Unreadable):
+        return Finding(
+            criterion,
+            Outcome.UNKNOWN,
+            f"evidence_{facts.code}",
+            facts.detail,
+            needed,
+            measured.where,
+            facts.fix,
+        )
+    return Finding(
+        criterion,
+        Outcome.UNKNOWN,
+        "evidence_of_another_kind",
+        f"the evidence is {type(facts).__name__}, which cannot answer this",
+        needed,
+        measured.where,
+        "Attach evidence of the kind that the criterion asks for.",
+    )
+
+
+def false_claim(measured: Measured, found: str, needed: str) -> Finding:
+    """The finding for a claim that the measurement contradicts; the criterion itself decides the gate."""
+    return Finding(
+        f"{measured.artifact.type}.claims",
+        Outcome.FAIL,
+        "claim_differs_from_measurement",
+        found,
+        needed,
+        measured.where,
+        "Correct the claim; only what is measured counts.",
+        Severity.WARN,
+    )

@@ -1,0 +1,114 @@
+"""From findings to a verdict. Nothing here reads a clock, a file or a database.
+
+A verdict has no default: whatever was not shown is unknown, and unknown holds the gate closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Outcome(StrEnum):
+    """What one rule found."""
+
+    PASS = "pass"  # noqa: S105 - an outcome, not a password
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+class Severity(StrEnum):
+    """Whether a finding keeps the gate closed or is only told."""
+
+    BLOCK = "block"
+    WARN = "warn"
+
+
+class GateStatus(StrEnum):
+    """What a review decided; `PENDING` while it runs."""
+
+    PENDING = "pending"
+    PASSED = "passed"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+
+
+NO_VERDICT: Final = "none"
+"""What `validation_status` says of a gate that was never reviewed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one rule found about one criterion.
+
+    Attributes:
+        criterion: Stable name, "<artifact type>.<criterion>" ("test_coverage.min_percentage").
+        code: Stable name of the state that was found ("coverage_below_minimum").
+        found: What was measured, as a clause ("line coverage is 61.2 % (120 of 196 lines)").
+        needed: What the policy asks for, as a clause ("at least 80 %").
+        artifact: Where it was found: a path, "inline", or "" where nothing was there to look at.
+        fix: What to do next, one imperative sentence; empty for a pass.
+    """
+
+    criterion: str
+    outcome: Outcome
+    code: str
+    found: str
+    needed: str
+    artifact: str = ""
+    fix: str = ""
+    severity: Severity = Severity.BLOCK
+
+    @property
+    def holds_gate(self) -> bool:
+        return self.severity is Severity.BLOCK and self.outcome is not Outcome.PASS
+
+    def sentence(self) -> str:
+        """The finding in one line of text, for people."""
+        where = f" ({self.artifact})" if self.artifact and self.artifact != "inline" else ""
+        return f"{self.criterion}: {self.found}{where}; needed: {self.needed}. {self.fix}".strip()
+
+    def as_dict(self) -> dict[str, str]:
+        return {
+            "criterion": self.criterion,
+            "outcome": self.outcome.value,
+            "severity": self.severity.value,
+            "code": self.code,
+            "found": self.found,
+            "needed": self.needed,
+            "artifact": self.artifact,
+            "fix": self.fix,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the findings amount to.
+
+    Attributes:
+        code: For anything but a pass, the code of the first finding that decided it.
+    """
+
+    status: GateStatus
+    findings: tuple[Finding, ...]
+    code: str | None = None
+
+    @property
+    def blocking(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.holds_gate)
+
+
+def decide(findings: Sequence[Finding]) -> Verdict:
+    """The verdict that `findings` carry: a failure fails, an unknown or nothing at all is inconclusive."""
+    everything = tuple(findings)
+    holding = [finding for finding in everything if finding.holds_gate]
+    for finding in holding:
+        if finding.outcome is Outcome.FAIL:
+            return Verdict(GateStatus.FAILED, everything, finding.code)
+    if holding:
+        return Verdict(GateStatus.INCONCLUSIVE, everything, holding[0].code)
+    if not any(finding.outcome is Outcome.PASS for finding in everything):
+        return Verdict(GateStatus.INCONCLUSIVE, everything, "nothing_to_check")
+    return Verdict(GateStatus.PASSED, everything)

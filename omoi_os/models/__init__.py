@@ -1,0 +1,25 @@
+"""The tables. Importing this package registers all of them on `Base.metadata`."""
+
+from omoi_os.models.agent import Agent
+from omoi_os.models.base import Base
+from omoi_os.models.event import Event
+from omoi_os.models.phase_context import PhaseContext
+from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
+from omoi_os.models.phase_gate_result import PhaseGateResult
+from omoi_os.models.phase_history import PhaseHistory
+from omoi_os.models.task import Task
+from omoi_os.models.task_template import TaskTemplate
+from omoi_os.models.ticket import Ticket
+
+__all__ = [
+    "Agent",
+    "Base",
+    "Event",
+    "PhaseContext",
+    "PhaseGateArtifact",
+    "PhaseGateResult",
+    "PhaseHistory",
+    "Task",
+    "TaskTemplate",
+    "Ticket",
+]

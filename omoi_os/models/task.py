@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import DateTime, ForeignKey, Index, Integer, String, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from omoi_os.domain.statuses import Priority, TaskStatus
+from omoi_os.models.base import Base, new_id
+from omoi_os.utils.datetime import utc_now
+
+if TYPE_CHECKING:
+    from omoi_os.models.ticket import Ticket
+
+RESULT_DIGEST = "encode(sha256(jsonb_send(result)), 'hex')"
+"""SHA-256 of a result as stored; the function is immutable, so an index can use it."""
+
+UNCOLLECTED = (
+    f"status = 'completed' AND result IS NOT NULL AND collected_digest IS DISTINCT FROM {RESULT_DIGEST}"
+)
+"""Completed tasks whose result has not been searched for artifacts in its present form.
+
+The digest is compared instead of a flag being reset, so a result that is corrected by any means is
+collected again.
+"""
+
+
+class Task(Base):
+    """One assignment of a ticket's phase.
+
+    Attributes:
+        result: What the worker handed in; its `artifacts` are collected by the gate.
+        dependencies: `{"depends_on": [task id, …]}`.
+        collected_digest: SHA-256 of the result from which artifacts were collected last.
+    """
+
+    __tablename__ = "tasks"
+    __table_args__ = (
+        Index("idx_tasks_ticket_phase", "ticket_id", "phase_id"),
+        Index("idx_tasks_open", "ticket_id", "phase_id", postgresql_where=text("status <> 'completed'")),
+        Index("idx_tasks_uncollected", "ticket_id", "phase_id", postgresql_where=text(UNCOLLECTED)),
+    )
+
+    id: Mapped[str] = mapped_column(String, primary_key=True, default=new_id)
+    ticket_id: Mapped[str] = mapped_column(String, ForeignKey("tickets.id", ondelete="CASCADE"))
+    phase_id: Mapped[str] = mapped_column(String(50))
+    task_type: Mapped[str] = mapped_column(String(100))
+    description: Mapped[str | None] = mapped_column(Text)
+    priority: Mapped[str] = mapped_column(String(20), default=Priority.MEDIUM)
+    status: Mapped[str] = mapped_column(String(50), default=TaskStatus.PENDING)
+    assigned_agent_id: Mapped[str | None] = mapped_column(String)
+    conversation_id: Mapped[str | None] = mapped_column(String)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    error_message: Mapped[str | None] = mapped_column(Text)
+    dependencies: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    retry_count: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    max_retries: Mapped[int] = mapped_column(Integer, default=3, server_default="3")
+    timeout_seconds: Mapped[int | None] = mapped_column(Integer)
+    collected_digest: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=utc_now)
+    started_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    completed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    ticket: Mapped[Ticket] = relationship(back_populates="tasks")

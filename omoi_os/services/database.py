@@ -1,0 +1,111 @@
+"""The database as the services use it."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import psycopg
+from psycopg.rows import TupleRow
+from sqlalchemy import create_engine, event
+from sqlalchemy.exc import DisconnectionError, OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+from omoi_os.errors import DatabaseUnavailable
+from omoi_os.models import Base
+from omoi_os.store.address import sqlalchemy_url
+
+
+class DatabaseService:
+    """Connections and transactions of one process.
+
+    Every session plans its statements generically: the service's statements are few, indexed and
+    repeated, and planning them anew costs six times the reading (0.71 against 0.11 ms).
+    """
+
+    def __init__(self, connection_string: str, *, pool_size: int = 10) -> None:
+        self.engine = create_engine(
+            sqlalchemy_url(connection_string),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=False,
+            connect_args={
+                "application_name": "omoi",
+                "connect_timeout": 10,
+                "options": "-c plan_cache_mode=force_generic_plan -c timezone=UTC",
+            },
+        )
+        event.listen(self.engine, "checkout", _refuse_dead)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    @contextmanager
+    def get_session(self) -> Iterator[Session]:
+        """A session that commits at the end of the block and rolls back on an error.
+
+        `session.commit()` inside the block works, and objects stay readable after it.
+        """
+        with self._sessions() as session:
+            yield session
+            session.commit()
+
+    @contextmanager
+    def single_statements(self) -> Iterator[psycopg.Connection[TupleRow]]:
+        """A driver's connection on which each statement is its own transaction.
+
+        No BEGIN and no COMMIT to wait for, and nothing between the caller and psycopg: the gate's two
+        statements run on every validation, and Core's own work costs as much as the database's.
+        """
+        pooled = self.engine.raw_connection()
+        connection = cast("psycopg.Connection[TupleRow]", pooled.driver_connection)
+        try:
+            connection.autocommit = True
+            yield connection
+        finally:
+            if connection.closed:
+                pooled.invalidate()
+            else:
+                connection.autocommit = False
+            pooled.close()
+
+    def ping(self) -> None:
+        """Ask the database for an answer.
+
+        Raises:
+            DatabaseUnavailable: It gave none.
+        """
+        try:
+            with self.single_statements() as connection:
+                connection.execute("select 1")
+        except (OperationalError, psycopg.Error) as error:
+            raise DatabaseUnavailable from error
+
+    def create_tables(self) -> None:
+        """Make all tables without migrations, for test suites that want no history."""
+        Base.metadata.create_all(self.engine)
+
+    def drop_tables(self) -> None:
+        """Drop all tables with everything in them."""
+        Base.metadata.drop_all(self.engine)
+
+    def close(self) -> None:
+        """Close the pool's connections."""
+        self.engine.dispose()
+
+
+def driver_connection(session: Session) -> psycopg.Connection[TupleRow]:
+    """The driver's connection under `session`, for statements that join its transaction."""
+    return cast("psycopg.Connection[TupleRow]", session.connection().connection.driver_connection)
+
+
+def _refuse_dead(connection: psycopg.Connection[TupleRow], *_: object) -> None:
+    """Keep a pooled connection whose server went away from being handed out; the pool then reconnects.
+
+    An idle connection that has something to read has been closed by the server. Asking the socket costs
+    two microseconds; asking the server would cost a round trip on every use.
+    """
+    poll = select.poll()
+    poll.register(connection.pgconn.socket, select.POLLIN)
+    if poll.poll(0):
+        raise DisconnectionError("the server closed this connection")

@@ -1,0 +1,173 @@
+"""May a ticket leave its phase? Measured first, decided by pure rules, recorded once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from omoi_os.domain.phases import PHASE_TRANSITIONS, Phase, is_forward, parse_phase
+from omoi_os.domain.policy import PHASE_GATE_REQUIREMENTS, PhasePolicy, built_in_policy
+from omoi_os.domain.rules import gate_findings
+from omoi_os.domain.verdict import NO_VERDICT, GateStatus, Verdict, decide
+from omoi_os.errors import NotFound, UnknownPhase
+from omoi_os.evidence.measure import measure_all
+from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
+from omoi_os.models.phase_gate_result import PhaseGateResult
+from omoi_os.services.database import DatabaseService, driver_connection
+from omoi_os.store import gates, tickets
+
+__all__ = ["PHASE_GATE_REQUIREMENTS", "PhaseGateService"]
+
+
+class PhaseGateService:
+    """Validates phase gates before transitions."""
+
+    def __init__(self, db: DatabaseService) -> None:
+        self.db = db
+
+    def check_gate_requirements(self, ticket_id: str, phase_id: str) -> dict[str, Any]:
+        """What is there and what is missing, without measuring it.
+
+        Returns:
+            `requirements_met` (all required artifacts are there and all tasks completed),
+            `missing_artifacts`, `validation_status` (status of the last verdict, "none" before the
+            first), `tasks_completed`, `open_tasks` (ids, the first three), `blocking_reasons` and
+            `validated_at` of the last verdict.
+
+        Raises:
+            NotFound: There is no such ticket.
+            UnknownPhase: There is no such phase.
+            PhaseHasNoGate: Nothing is reviewed when this phase ends.
+        """
+        policy = _policy(phase_id)
+        given = self._read(ticket_id, policy)
+        with self.db.single_statements() as connection:
+            last = gates.latest_result(connection, ticket_id, policy.phase)
+        missing = [type_ for type_ in policy.artifact_types if type_ not in given.artifacts]
+        completed = given.tasks.any_task and not given.tasks.open_count
+        return {
+            "requirements_met": not missing and (completed or not policy.tasks_must_be_completed),
+            "missing_artifacts": missing,
+            "validation_status": last.gate_status if last else NO_VERDICT,
+            "tasks_completed": completed,
+            "open_tasks": [task.id for task in given.tasks.open_tasks],
+            "blocking_reasons": (last.blocking_reasons if last else None) or [],
+            "validated_at": last.validated_at if last else None,
+        }
+
+    def validate_gate(
+        self,
+        ticket_id: str,
+        phase_id: str,
+        *,
+        policy: PhasePolicy | None = None,
+        validated_by: str = "rules",
+    ) -> PhaseGateResult:
+        """Review the phase now and record the verdict.
+
+        Two statements where nothing new is to be collected, each its own transaction: measuring may
+        take seconds, and no transaction stays open meanwhile.
+
+        Args:
+            policy: What to ask for instead of the policy in force; it must be of the same phase.
+
+        Raises:
+            NotFound, UnknownPhase, PhaseHasNoGate: As `check_gate_requirements`.
+        """
+        policy = policy or _policy(phase_id)
+        given = self._read(ticket_id, policy)
+        pairs = (
+            (required, given.artifacts[required.type])
+            for required in policy.artifacts
+            if required.type in given.artifacts
+        )
+        evidence = measure_all(pairs, given.workspace_path)
+        verdict = decide(gate_findings(policy, given.tasks, evidence))
+        decision = gates.Decision(ticket_id, policy.phase, verdict, _details(verdict, given), validated_by)
+        with self.db.single_statements() as connection:
+            return gates.record_result(connection, decision)
+
+    def collect_artifacts(
+        self, ticket_id: str, phase_id: str, *, session: Session | None = None
+    ) -> list[PhaseGateArtifact]:
+        """Collect artifacts from completed tasks.
+
+        A task's result may hold `artifacts`: a list of `{"type", "path", "content"}` (also with the
+        prefix `artifact_`), or an object from type to content or path. Entries that cannot be used are
+        left aside and told in an event `artifact.unusable`.
+
+        Returns:
+            The artifacts that are new, in the order in which their tasks were completed.
+        """
+        phase = parse_phase(phase_id)
+        if session is not None:
+            return gates.collect(driver_connection(session), ticket_id, phase)
+        with self.db.single_statements() as connection:
+            if tickets.place_of(connection, ticket_id) is None:
+                raise _no_ticket(ticket_id)
+            return gates.collect(connection, ticket_id, phase)
+
+    def can_transition(self, ticket_id: str, to_phase: str) -> tuple[bool, list[str]]:
+        """Check if the ticket can move to `to_phase` now; a forward move out of a gated phase is reviewed.
+
+        Returns:
+            Whether it may, and otherwise why not, one sentence per reason.
+
+        Raises:
+            NotFound: There is no such ticket.
+        """
+        with self.db.single_statements() as connection:
+            place = tickets.place_of(connection, ticket_id)
+        if place is None:
+            raise _no_ticket(ticket_id)
+        try:
+            target = parse_phase(to_phase)
+        except UnknownPhase as error:
+            return False, [error.message]
+        if reason := _why_not_allowed(Phase(place.current), place.previous, target):
+            return False, [reason]
+        current = Phase(place.current)
+        if not is_forward(current, target) or current not in PHASE_GATE_REQUIREMENTS:
+            return True, []
+        result = self.validate_gate(ticket_id, current)
+        return result.gate_status == GateStatus.PASSED, result.blocking_reasons or []
+
+    def _read(self, ticket_id: str, policy: PhasePolicy) -> gates.GateInput:
+        with self.db.single_statements() as connection:
+            given = gates.read_gate(connection, ticket_id, policy.phase, policy.artifact_types)
+            if given is not None and given.uncollected:
+                gates.collect(connection, ticket_id, policy.phase)
+                given = gates.read_gate(connection, ticket_id, policy.phase, policy.artifact_types)
+        if given is None:
+            raise _no_ticket(ticket_id)
+        return given
+
+
+def _policy(phase_id: str) -> PhasePolicy:
+    return built_in_policy(parse_phase(phase_id))
+
+
+def _no_ticket(ticket_id: str) -> NotFound:
+    return NotFound(f"there is no ticket {ticket_id[:60]!r}", ticket_id=ticket_id[:60])
+
+
+def _why_not_allowed(current: Phase, previous: str | None, target: Phase) -> str:
+    allowed = PHASE_TRANSITIONS[current]
+    if current is Phase.BLOCKED and previous is not None:
+        allowed = [phase for phase in allowed if phase == previous]
+    if target in allowed:
+        return ""
+    options = ", ".join(phase.value for phase in allowed) or "nowhere"
+    return f"a ticket in {current.value} cannot move to {target.value}; it can move to {options}"
+
+
+def _details(verdict: Verdict, given: gates.GateInput) -> dict[str, Any]:
+    return {
+        "code": verdict.code,
+        "findings": [finding.as_dict() for finding in verdict.findings],
+        "reviewed": [
+            {"type": item.type, "id": item.id, "path": item.path, "digest": item.digest}
+            for item in given.artifacts.values()
+        ],
+    }
