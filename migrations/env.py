@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from alembic import context
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, NullPool, create_engine
 
 from omoi_os.models import Base
 from omoi_os.store.address import sqlalchemy_url
@@ -21,7 +21,8 @@ def run(connection: Connection) -> None:
 if (handed := context.config.attributes.get("connection")) is not None:
     run(handed)
 elif address := os.environ.get("OMOI_DATABASE_URL"):
-    with create_engine(sqlalchemy_url(address)).connect() as connection, guarded(connection):
+    engine = create_engine(sqlalchemy_url(address), poolclass=NullPool)
+    with engine.connect() as connection, guarded(connection):
         run(connection)
 else:
     raise SystemExit("set OMOI_DATABASE_URL, or run `omoi db upgrade`, which knows the embedded database")

@@ -13,8 +13,9 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from omoi_os.errors import DatabaseUnavailable
+from omoi_os.errors import DatabaseUnavailable, SchemaOutOfDate
 from omoi_os.models import Base
+from omoi_os.store import schema
 from omoi_os.store.address import sqlalchemy_url
 
 
@@ -80,6 +81,18 @@ class DatabaseService:
                 connection.execute("select 1")
         except (OperationalError, psycopg.Error) as error:
             raise DatabaseUnavailable from error
+
+    def check_ready(self) -> str:
+        """The schema's revision, if the database answers and has this version's schema.
+
+        Raises:
+            DatabaseUnavailable: It does not answer.
+            SchemaOutOfDate: It has another schema.
+        """
+        self.ping()
+        if not schema.is_current(self.engine):
+            raise SchemaOutOfDate
+        return schema.head()
 
     def create_tables(self) -> None:
         """Make all tables without migrations, for test suites that want no history."""

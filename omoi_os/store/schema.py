@@ -54,6 +54,12 @@ def current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+def is_current(engine: Engine) -> bool:
+    """Whether the database has exactly the schema that this version of the program knows."""
+    with engine.connect() as connection:
+        return current(connection) == head()
+
+
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Bring the database to `revision`; concurrent callers wait for one another."""
     with engine.connect() as connection, guarded(connection):

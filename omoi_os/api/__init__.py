@@ -1,0 +1,1 @@
+"""HTTP: routes call services; they know neither SQLAlchemy nor the store."""

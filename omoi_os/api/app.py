@@ -1,0 +1,50 @@
+"""The HTTP application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import anyio.to_thread
+from fastapi import FastAPI
+
+from omoi_os import __version__
+from omoi_os.api import problems
+from omoi_os.api.origin import LocalOnly
+from omoi_os.api.routes import health, phases, tickets
+from omoi_os.bootstrap import Services
+
+MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+"""Size of a request's body; larger reports are named by path in the workspace."""
+
+
+def create_app(services: Services) -> FastAPI:
+    """The application on services that are open; the caller closes them after it."""
+    app = FastAPI(
+        title="OmoiOS",
+        version=__version__,
+        summary="Finds out whether work that a coding agent calls done is done.",
+        lifespan=_lifespan,
+        max_body_size=MAX_BODY_BYTES,
+        responses={
+            "default": {
+                "description": "Problem details (RFC 9457)",
+                "content": {problems.MEDIA_TYPE: {"schema": problems.PROBLEM_SCHEMA}},
+            }
+        },
+    )
+    app.state.services = services
+    app.add_middleware(LocalOnly)
+    problems.install(app)
+    for module in (health, tickets, phases):
+        app.include_router(module.router, prefix="/api/v1")
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    # Each request occupies a thread while it queries: more threads than connections would only wait.
+    services: Services = app.state.services
+    anyio.to_thread.current_default_thread_limiter().total_tokens = 2 * services.settings.pool_size
+    yield

@@ -1,0 +1,27 @@
+"""What routes ask for."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Query, Request
+
+from omoi_os.bootstrap import Services
+from omoi_os.services.database import DatabaseService
+
+
+def get_services(request: Request) -> Services:
+    """The services that the process opened when it started."""
+    return cast("Services", request.app.state.services)
+
+
+def get_db_service(request: Request) -> DatabaseService:
+    """The database of the process."""
+    return get_services(request).db
+
+
+type ServicesNow = Annotated[Services, Depends(get_services)]
+type PhaseQuery = Annotated[
+    str | None,
+    Query(max_length=60, description="A phase, such as PHASE_TESTING; the ticket's current one if left out."),
+]

@@ -1,0 +1,98 @@
+"""Every error as problem details (RFC 9457): the one place that turns errors into HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import psycopg
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
+
+from omoi_os.errors import DatabaseUnavailable, OmoiError
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 20
+
+PROBLEM_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What is wrong, and what to do."},
+        "code": {"type": "string", "description": "Stable name of the error."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"where": {"type": "string"}, "problem": {"type": "string"}},
+            },
+        },
+    },
+}
+
+
+def problem(status: int, detail: str, code: str, **more: object) -> JSONResponse:
+    """One problem as a response."""
+    body = {"type": "about:blank", "title": _title(status), "status": status, "detail": detail, "code": code}
+    return JSONResponse({**body, **more}, status_code=status, media_type=MEDIA_TYPE)
+
+
+def _title(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` with problem details."""
+    app.add_exception_handler(OmoiError, _expected)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(OperationalError, _database)
+    app.add_exception_handler(psycopg.OperationalError, _database)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _expected(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, OmoiError)  # noqa: S101 - registered for this class
+    return problem(error.status, error.message, error.code)
+
+
+def _http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    code = _title(error.status_code).lower().replace(" ", "_").replace("-", "_")
+    response = problem(error.status_code, str(error.detail), code)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    # The input itself is left out: it may hold a secret, or what JSON cannot carry.
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
+    errors = [
+        {"where": ".".join(str(part)[:60] for part in item["loc"]), "problem": str(item["msg"])[:300]}
+        for item in error.errors()[:MAX_ERRORS]
+    ]
+    detail = "; ".join(f"{item['where']}: {item['problem']}" for item in errors[:3])
+    return problem(422, detail, "invalid_request", errors=errors)
+
+
+def _database(_request: Request, error: Exception) -> JSONResponse:
+    log.error("database_unavailable", error=type(error).__name__)
+    return _expected(_request, DatabaseUnavailable())
+
+
+def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("request_failed", path=request.url.path, exc_info=error)
+    return problem(500, "something went wrong here; the server's log has the details", "internal")

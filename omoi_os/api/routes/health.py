@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from omoi_os import __version__
+from omoi_os.api.dependencies import ServicesNow
+from omoi_os.api.schemas import Health, Readiness
+from omoi_os.api.strict import StrictRoute
+
+router = APIRouter(tags=["health"], route_class=StrictRoute)
+
+
+@router.get("/health", operation_id="getHealth")
+def health() -> Health:
+    """Whether the process answers; it asks nothing of the database."""
+    return Health(status="ok", version=__version__)
+
+
+@router.get("/ready", operation_id="getReadiness")
+def ready(services: ServicesNow) -> Readiness:
+    """Whether the database answers and has this version's schema; 503 otherwise."""
+    return Readiness(status="ready", database="ok", schema_revision=services.db.check_ready())

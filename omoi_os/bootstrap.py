@@ -1,0 +1,74 @@
+"""The composition root: from settings to services, with the database reached and up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.exc import OperationalError
+
+from omoi_os.embedded import EmbeddedPostgres
+from omoi_os.errors import DatabaseUnavailable
+from omoi_os.services.database import DatabaseService
+from omoi_os.services.phase_gate import PhaseGateService
+from omoi_os.services.tickets import TicketService
+from omoi_os.settings import Settings
+from omoi_os.store import schema
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that a door (CLI, API, worker) needs."""
+
+    settings: Settings
+    db: DatabaseService
+    tickets: TicketService
+    gates: PhaseGateService
+
+
+@contextmanager
+def open_services(settings: Settings) -> Iterator[Services]:
+    """Reach the database that the settings name, or the embedded one; bring its schema up to date.
+
+    Raises:
+        DatabaseUnavailable: It does not answer, or does not start.
+    """
+    with _address(settings) as address:
+        db = DatabaseService(address, pool_size=settings.pool_size)
+        try:
+            db.ping()
+            _migrate(db)
+            yield services_on(db, settings)
+        finally:
+            db.close()
+
+
+def services_on(db: DatabaseService, settings: Settings) -> Services:
+    """The services on a database that is ready."""
+    return Services(
+        settings=settings,
+        db=db,
+        tickets=TicketService(db, workspace_roots=settings.roots),
+        gates=PhaseGateService(db),
+    )
+
+
+@contextmanager
+def _address(settings: Settings) -> Iterator[str]:
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    server = EmbeddedPostgres(settings.home / "pg")
+    try:
+        yield server.ensure()
+    finally:
+        server.release()
+
+
+def _migrate(db: DatabaseService) -> None:
+    try:
+        if not schema.is_current(db.engine):
+            schema.upgrade(db.engine)
+    except OperationalError as error:
+        raise DatabaseUnavailable(f"the schema could not be brought up to date: {error.orig}") from error

@@ -1,0 +1,50 @@
+"""Logs: one line per event on stderr, with secrets taken out in one place."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+import structlog
+
+_SECRET_NAME: Final = re.compile(r"(?i)(password|passwd|secret|token|api[_-]?key|authorization|cookie)")
+_SECRET_TEXT: Final = re.compile(
+    r"(?i)(?P<before>://[^/\s:@]*:|bearer\s+|(?:password|secret|token|api[_-]?key)\s*[=:]\s*)[^\s@'\",;&]+"
+)
+HIDDEN: Final = "[redacted]"
+
+
+def redact(text: str) -> str:
+    """`text` without passwords in addresses, bearer tokens and values of telling names."""
+    return _SECRET_TEXT.sub(lambda match: match["before"] + HIDDEN, text)
+
+
+def _redact_event(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    for name, value in event.items():
+        if _SECRET_NAME.search(name):
+            event[name] = HIDDEN
+        elif isinstance(value, str):
+            event[name] = redact(value)
+    return event
+
+
+def configure(*, json_lines: bool) -> None:
+    """Set up structlog for the process: JSON lines for machines, plain lines for a terminal."""
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if json_lines else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _redact_event,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,211 @@
+"""Tickets and the artifacts that people and tools attach to them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from omoi_os.domain.phases import Phase, parse_phase
+from omoi_os.domain.statuses import Priority, TicketStatus
+from omoi_os.domain.storable import problem_in_text
+from omoi_os.errors import InvalidInput, NotFound, WorkspaceNotAllowed
+from omoi_os.models.event import Event
+from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
+from omoi_os.models.ticket import Ticket
+from omoi_os.services.database import DatabaseService
+from omoi_os.store import tickets
+from omoi_os.store.tickets import Page
+
+
+@dataclass(frozen=True, slots=True)
+class NewTicket:
+    """What a ticket is made from.
+
+    Attributes:
+        workspace: Folder of the work; None where evidence comes inline only.
+    """
+
+    title: str
+    description: str | None = None
+    phase_id: str = Phase.BACKLOG
+    priority: str = Priority.MEDIUM
+    workspace: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewArtifact:
+    """An artifact to attach; `path` or `content` must be there.
+
+    Attributes:
+        phase_id: None for the ticket's current phase.
+    """
+
+    type: str
+    path: str | None = None
+    content: dict[str, Any] | None = None
+    phase_id: str | None = None
+
+
+class TicketService:
+    """Creates and finds tickets, and attaches artifacts.
+
+    Args:
+        workspace_roots: Folders under which a workspace may lie. The server reads files there on
+            behalf of whoever can reach it, so it is the operator who names them.
+    """
+
+    def __init__(self, db: DatabaseService, *, workspace_roots: Sequence[Path] = ()) -> None:
+        self.db = db
+        self.workspace_roots = tuple(workspace_roots)
+
+    def create(self, new: NewTicket, *, created_by: str = "operator") -> Ticket:
+        """Make a ticket and its event.
+
+        Raises:
+            InvalidInput: A text is empty or too long, a phase or priority is unknown, or the workspace
+                is not a folder under one of the roots.
+        """
+        if not new.title.strip():
+            raise InvalidInput("title: a ticket needs a title", field="title")
+        ticket = Ticket(
+            title=new.title,
+            description=new.description,
+            phase_id=parse_phase(new.phase_id),
+            status=TicketStatus.PENDING,
+            priority=_priority(new.priority),
+            workspace_path=self._workspace(new.workspace),
+        )
+        with self.db.get_session() as session:
+            session.add(ticket)
+            session.flush()  # the event names the ticket's id
+            _tell(session, "ticket.created", ticket.id, {"title": ticket.title, "by": created_by})
+        return ticket
+
+    def get(self, ticket_id: str) -> Ticket:
+        """The ticket.
+
+        Raises:
+            NotFound: There is no such ticket.
+        """
+        with self.db.get_session() as session:
+            return _find(session, ticket_id)
+
+    def list(
+        self,
+        *,
+        phase_id: str | None = None,
+        status: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page:
+        """Tickets, the newest first, and the cursor of the next page.
+
+        Raises:
+            InvalidInput: The cursor is not one that was handed out, or a filter is unknown.
+        """
+        phase = parse_phase(phase_id) if phase_id is not None else None
+        if status is not None and status not in list(TicketStatus):
+            raise InvalidInput(
+                f"status: {status[:40]!r} is not one of {', '.join(TicketStatus)}", field="status"
+            )
+        with self.db.get_session() as session:
+            return tickets.page(session, phase, status, limit, _read_cursor(cursor))
+
+    def add_artifact(self, ticket_id: str, new: NewArtifact, *, collected_by: str) -> PhaseGateArtifact:
+        """Attach an artifact; the newest of a type is the one that is reviewed.
+
+        Raises:
+            NotFound: There is no such ticket.
+            InvalidInput: There is neither a path nor content, or one of them cannot be stored.
+        """
+        if not new.type.strip():
+            raise InvalidInput("artifact_type: an artifact needs a type", field="artifact_type")
+        if not new.path and not new.content:
+            raise InvalidInput(
+                "an artifact needs artifact_path (in the ticket's workspace) or artifact_content",
+                field="artifact_content",
+            )
+        with self.db.get_session() as session:
+            ticket = _find(session, ticket_id)
+            artifact = PhaseGateArtifact(
+                ticket_id=ticket.id,
+                phase_id=parse_phase(new.phase_id) if new.phase_id else ticket.phase_id,
+                artifact_type=new.type,
+                artifact_path=new.path,
+                artifact_content=new.content,
+                collected_at=tickets.now(session),
+                collected_by=collected_by,
+            )
+            session.add(artifact)
+            session.flush()  # the event names the artifact's id
+            _tell(
+                session,
+                "artifact.added",
+                ticket.id,
+                {"artifact_id": artifact.id, "artifact_type": new.type, "phase_id": artifact.phase_id},
+            )
+            session.refresh(artifact)  # seq and digest come from the database
+        return artifact
+
+    def _workspace(self, workspace: Path | None) -> str | None:
+        if workspace is None:
+            return None
+        if problem := problem_in_text(str(workspace), 4096):
+            raise WorkspaceNotAllowed(f"workspace_path: {problem}")
+        resolved = workspace.expanduser().resolve()
+        if not resolved.is_dir():
+            raise WorkspaceNotAllowed(f"workspace_path: {str(workspace)[:200]!r} is not a folder here")
+        if not any(resolved.is_relative_to(root) for root in self.workspace_roots):
+            roots = ", ".join(map(str, self.workspace_roots)) or "none is set"
+            raise WorkspaceNotAllowed(
+                f"workspace_path: it must lie under a folder that the operator allows ({roots}); "
+                "set OMOI_WORKSPACE_ROOTS to allow others"
+            )
+        return str(resolved)
+
+
+def _find(session: Session, ticket_id: str) -> Ticket:
+    ticket = None if problem_in_text(ticket_id, 100) else session.get(Ticket, ticket_id)
+    if ticket is None:
+        raise NotFound(f"there is no ticket {ticket_id[:60]!r}", ticket_id=ticket_id[:60])
+    return ticket
+
+
+def _priority(name: str) -> Priority:
+    try:
+        return Priority(name.upper())
+    except ValueError:
+        raise InvalidInput(
+            f"priority: {name[:40]!r} is not one of {', '.join(Priority)}", field="priority"
+        ) from None
+
+
+def _tell(session: Session, event_type: str, ticket_id: str, payload: dict[str, Any]) -> None:
+    session.add(Event(event_type=event_type, entity_type="ticket", entity_id=ticket_id, payload=payload))
+
+
+def _read_cursor(cursor: str | None) -> tuple[datetime, str] | None:
+    if cursor is None:
+        return None
+    try:
+        moment, _, ticket_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
+        return datetime.fromisoformat(moment), ticket_id
+    except (ValueError, binascii.Error):
+        raise InvalidInput(
+            "cursor: use the next_cursor of the page before, unchanged", field="cursor"
+        ) from None
+
+
+def next_cursor(page: Page) -> str | None:
+    """The cursor that continues after `page`; None at the end."""
+    if not page.more:
+        return None
+    last = page.tickets[-1]
+    return base64.urlsafe_b64encode(f"{last.created_at.isoformat()} {last.id}".encode()).decode()
