@@ -12,6 +12,7 @@ from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.errors import DatabaseUnavailable
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.phase_gate import PhaseGateService
+from omoi_os.services.review import ReviewService
 from omoi_os.services.tickets import TicketService
 from omoi_os.settings import Settings
 from omoi_os.store import schema
@@ -25,6 +26,7 @@ class Services:
     db: DatabaseService
     tickets: TicketService
     gates: PhaseGateService
+    reviews: ReviewService
 
 
 @contextmanager
@@ -51,6 +53,7 @@ def services_on(db: DatabaseService, settings: Settings) -> Services:
         db=db,
         tickets=TicketService(db, workspace_roots=settings.roots),
         gates=PhaseGateService(db),
+        reviews=ReviewService(db),
     )
 
 

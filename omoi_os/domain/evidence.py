@@ -133,16 +133,15 @@ class FileCoverage:
     """Executable and executed lines of one source file.
 
     Attributes:
-        executable: The lines behind `total`: bit n of the little-endian number is line n. Two reports on
-            one file can be merged exactly by them. Empty where only the counts are known.
-        executed: The lines behind `covered`, likewise; always among the executable ones.
+        lines: One byte for each line of the source, from line 0 on: 0 not executable, 1 executable,
+            3 executed. Reports on one file can be merged exactly by them. Empty where only the counts
+            are known.
     """
 
     path: str
     covered: int
     total: int
-    executable: bytes = field(default=b"", repr=False)
-    executed: bytes = field(default=b"", repr=False)
+    lines: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,21 @@ class TicketService:
             session.refresh(artifact)  # seq and digest come from the database
         return artifact
 
+    def for_folder(self, new: NewTicket) -> Ticket:
+        """The ticket of that title and workspace, made where there is none yet."""
+        with self.db.get_session() as session:
+            known = tickets.of_folder(session, new.title, self._workspace(new.workspace))
+        return known or self.create(new)
+
+    def attach_if_changed(self, ticket_id: str, new: NewArtifact, *, collected_by: str) -> None:
+        """Attach an artifact, unless the newest of its type says the same."""
+        with self.db.get_session() as session:
+            ticket = _find(session, ticket_id)
+            phase = parse_phase(new.phase_id) if new.phase_id else Phase(ticket.phase_id)
+            newest = tickets.newest_artifact(session, ticket_id, phase, new.type)
+        if newest is None or (newest.artifact_path, newest.artifact_content) != (new.path, new.content):
+            self.add_artifact(ticket_id, new, collected_by=collected_by)
+
     def _workspace(self, workspace: Path | None) -> str | None:
         if workspace is None:
             return None

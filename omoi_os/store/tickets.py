@@ -10,6 +10,7 @@ from psycopg.rows import TupleRow
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
+from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
 from omoi_os.models.ticket import Ticket
 
 
@@ -54,6 +55,25 @@ def page(
         query = query.where(tuple_(Ticket.created_at, Ticket.id) < after)
     found = list(session.scalars(query))
     return Page(found[:limit], len(found) > limit)
+
+
+def of_folder(session: Session, title: str, workspace_path: str | None) -> Ticket | None:
+    """The oldest ticket of that title and workspace."""
+    query = select(Ticket).where(Ticket.title == title, Ticket.workspace_path == workspace_path)
+    return session.scalars(query.order_by(Ticket.created_at, Ticket.id).limit(1)).first()
+
+
+def newest_artifact(
+    session: Session, ticket_id: str, phase_id: str, artifact_type: str
+) -> PhaseGateArtifact | None:
+    """The artifact that a review would look at."""
+    newest = PhaseGateArtifact.collected_at.desc(), PhaseGateArtifact.seq.desc()
+    query = select(PhaseGateArtifact).where(
+        PhaseGateArtifact.ticket_id == ticket_id,
+        PhaseGateArtifact.phase_id == phase_id,
+        PhaseGateArtifact.artifact_type == artifact_type,
+    )
+    return session.scalars(query.order_by(*newest).limit(1)).first()
 
 
 def now(session: Session) -> datetime:

@@ -11,7 +11,7 @@ from omoi_os.domain.rules.measured import Measured, false_claim, wrong_kind
 from omoi_os.domain.verdict import Finding, Outcome, Severity
 
 TOLERANCE_POINTS: Final = 1.0
-"""Points by which a header or claim may differ: producers round, and some count branches in."""
+"""Points by which a claim may differ: producers round, and some count branches in."""
 
 
 def coverage_at_least(demand: MinCoverage, measured: Measured) -> Finding:
@@ -33,6 +33,13 @@ def coverage_at_least(demand: MinCoverage, measured: Measured) -> Finding:
     if facts.covered * 100 < demand.percent * facts.total:
         fix = f"Test the {_missing(demand, facts):,} more lines that are needed{_worst(facts)}."
         return Finding(criterion, Outcome.FAIL, "coverage_below_minimum", found, needed, measured.where, fix)
+    if facts.declared and facts.declared_percent is not None and facts.declared_percent < demand.percent:
+        # Which of the two is right cannot be told from the report, so the better one does not pass.
+        found += f", but its header says {facts.declared_percent:.2f} % ({facts.declared_as})"
+        fix = "Write the report again, with the producer's own counts and lines in agreement."
+        return Finding(
+            criterion, Outcome.UNKNOWN, "coverage_contradictory", found, needed, measured.where, fix
+        )
     return Finding(criterion, Outcome.PASS, "coverage_reached", found, needed, measured.where)
 
 
@@ -63,15 +70,12 @@ def _worst(facts: CoverageFacts) -> str:
 def coverage_header_agrees(measured: Measured) -> Iterator[Finding]:
     """Tell where a report's own percentage differs from its lines."""
     facts = measured.facts
-    if not isinstance(facts, CoverageFacts) or facts.declared_percent is None or not facts.total:
-        return
-    if abs(facts.declared_percent - percent(facts)) > TOLERANCE_POINTS:
+    if isinstance(facts, CoverageFacts) and facts.declared:
         yield Finding(
             f"{measured.artifact.type}.declared_percentage",
             Outcome.FAIL,
             "header_differs_from_lines",
-            f"the header says {facts.declared_percent:.2f} % ({facts.declared_as}), and the lines give "
-            f"{shown_percent(facts)} %",
+            "; ".join(facts.declared[:3]),
             "a header that agrees with the listed lines",
             measured.where,
             "Nothing has to be done; the lines were counted.",

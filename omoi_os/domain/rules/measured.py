@@ -14,6 +14,7 @@ from omoi_os.domain.evidence import (
     PresenceFacts,
     SuiteFacts,
     Unreadable,
+    UnreadableCode,
 )
 from omoi_os.domain.verdict import Finding, Outcome, Severity
 
@@ -53,15 +54,10 @@ def wrong_kind(criterion: str, needed: str, measured: Measured) -> Finding:
     """The finding for evidence that a criterion cannot be answered from."""
     facts = measured.facts
     if isinstance(facts, Unreadable):
-        return Finding(
-            criterion,
-            Outcome.UNKNOWN,
-            f"evidence_{facts.code}",
-            facts.detail,
-            needed,
-            measured.where,
-            facts.fix,
-        )
+        # A file that is named and not there is work that is not done; anything else may be our trouble.
+        outcome = Outcome.FAIL if facts.code is UnreadableCode.MISSING else Outcome.UNKNOWN
+        code = f"evidence_{facts.code}"
+        return Finding(criterion, outcome, code, facts.detail, needed, measured.where, facts.fix)
     return Finding(
         criterion,
         Outcome.UNKNOWN,

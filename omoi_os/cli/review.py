@@ -1,0 +1,98 @@
+"""`omoi review`: may this working tree leave its phase?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from omoi_os.bootstrap import open_services
+from omoi_os.cli.exits import exit_for
+from omoi_os.cli.show import answer, console, findings_table, visible
+from omoi_os.errors import InvalidInput
+from omoi_os.services.review import Review, ReviewRequest, read_phase
+from omoi_os.settings import Settings
+
+
+def review(
+    path: Path = Path(),
+    /,
+    *,
+    phase: Annotated[str, Parameter(name=["--phase", "-p"])] = "implementation",
+    base: str | None = None,
+    evidence: Annotated[list[str], Parameter(name=["--evidence", "-e"], negative="")] | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Review a working tree: may the work leave its phase?
+
+    Evidence is found by the names that tools give it (coverage.xml, lcov.info, junit*.xml,
+    docs/*requirements*.md), and the change is taken from git. Nothing in the tree is executed.
+    The verdict is recorded in the database.
+
+    Parameters
+    ----------
+    path
+        The working tree.
+    phase
+        requirements, design, implementation, testing or deployment.
+    base
+        Commit to compare with, instead of the merge base with the main branch.
+    evidence
+        TYPE=PATH: read this file as that artifact, instead of what would be found. Can be repeated.
+    as_json
+        Print the verdict as JSON.
+    """
+    request = ReviewRequest(path, read_phase(phase), _given(evidence or []), base)
+    progress = Console(stderr=True)
+    with progress.status("opening the database") as status, open_services(Settings()) as services:
+        status.update(f"measuring {path.resolve().name}")
+        reviewed = services.reviews.review(request)
+    if as_json:
+        print(json.dumps(_as_json(reviewed), indent=2))
+    else:
+        _print(reviewed)
+    return exit_for(reviewed.result.gate_status)
+
+
+def _given(evidence: list[str]) -> dict[str, list[str]]:
+    given: dict[str, list[str]] = {}
+    for item in evidence:
+        type_, separator, path = item.partition("=")
+        if not separator or not type_ or not path:
+            raise InvalidInput(
+                f"--evidence {item!r}: write TYPE=PATH, such as test_coverage=build/coverage.xml"
+            )
+        given.setdefault(type_, []).append(path)
+    return given
+
+
+def _print(reviewed: Review) -> None:
+    out = console()
+    out.print(findings_table((reviewed.result.validation_result or {})["findings"]))
+    for type_, paths in reviewed.passed_over.items():
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        names = visible(", ".join(paths[:3]))
+        out.print(f"{type_}: not read: {names}{more} (choose with --evidence)", markup=False, style="dim")
+    out.print()
+    out.print(answer(reviewed.result))
+    out.print(f"Recorded as result {reviewed.result.id}.", style="dim")
+
+
+def _as_json(reviewed: Review) -> dict[str, Any]:
+    result = reviewed.result
+    details = result.validation_result or {}
+    return {
+        "gate_status": result.gate_status,
+        "exit_code": int(exit_for(result.gate_status)),
+        "code": details.get("code"),
+        "phase_id": result.phase_id,
+        "ticket_id": result.ticket_id,
+        "result_id": result.id,
+        "validated_at": result.validated_at.isoformat() if result.validated_at else None,
+        "blocking_reasons": result.blocking_reasons or [],
+        "findings": details.get("findings", []),
+        "passed_over": {type_: list(paths) for type_, paths in reviewed.passed_over.items()},
+    }
