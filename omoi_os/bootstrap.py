@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy.exc import OperationalError
 
 from omoi_os.embedded import EmbeddedPostgres
-from omoi_os.errors import DatabaseUnavailable
+from omoi_os.errors import DatabaseUnavailable, EmbeddedDatabaseError
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.phase_gate import PhaseGateService
 from omoi_os.services.review import ReviewService
@@ -62,11 +63,25 @@ def _address(settings: Settings) -> Iterator[str]:
     if settings.database_url is not None:
         yield settings.database_url
         return
+    _make_home(settings.home)
     server = EmbeddedPostgres(settings.home / "pg")
     try:
         yield server.ensure()
     finally:
         server.release()
+
+
+def _make_home(home: Path) -> None:
+    """Make the folder of local state, and keep git from taking it for a part of the work."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        ignore = home / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+    except OSError as error:
+        raise EmbeddedDatabaseError(
+            f"the folder {home} cannot be made ({error.strerror}); set OMOI_HOME to one that can be written"
+        ) from error
 
 
 def _migrate(db: DatabaseService) -> None:

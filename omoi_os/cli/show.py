@@ -32,15 +32,13 @@ def findings_table(findings: Iterable[Mapping[str, Any]]) -> Table:
     """One row per finding; the text of reports is shown, never interpreted as markup."""
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
     table.add_column("", no_wrap=True)
-    table.add_column("criterion", overflow="fold", ratio=3)
-    table.add_column("found", overflow="fold", ratio=4)
-    table.add_column("needed", overflow="fold", ratio=3)
-    table.add_column("where", overflow="fold", ratio=2)
-    table.add_column("what to do", overflow="fold", ratio=4)
+    for name, share in (("criterion", 5), ("found", 7), ("needed", 5), ("where", 3), ("what to do", 6)):
+        table.add_column(name, overflow="fold", ratio=share)
     for finding in findings:
         mark, style = _MARKS.get((finding["outcome"], finding["severity"]), ("note", "yellow"))
-        cells = ("criterion", "found", "needed", "artifact", "fix")
-        table.add_row(Text(mark, style), *(Text(visible(finding[cell])) for cell in cells))
+        name = visible(finding["criterion"]).replace(".", "\n")
+        cells = (visible(finding[cell]) for cell in ("found", "needed", "artifact", "fix"))
+        table.add_row(Text(mark, style), Text(name), *map(Text, cells))
     return table
 
 
