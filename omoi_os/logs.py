@@ -21,9 +21,7 @@ def redact(text: str) -> str:
     return _SECRET_TEXT.sub(lambda match: match["before"] + HIDDEN, text)
 
 
-def _redact_event(
-    _logger: object, _method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
+def _redact_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
         if _SECRET_NAME.search(name):
             event[name] = HIDDEN

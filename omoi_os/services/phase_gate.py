@@ -10,11 +10,12 @@ from omoi_os.domain.phases import PHASE_TRANSITIONS, Phase, is_forward, parse_ph
 from omoi_os.domain.policy import PHASE_GATE_REQUIREMENTS, PhasePolicy, built_in_policy
 from omoi_os.domain.rules import gate_findings
 from omoi_os.domain.verdict import NO_VERDICT, GateStatus, Verdict, decide
-from omoi_os.errors import NotFound, UnknownPhase
+from omoi_os.errors import UnknownPhase
 from omoi_os.evidence.measure import measure_all
 from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.services.database import DatabaseService, driver_connection
+from omoi_os.services.tickets import check_id, no_ticket
 from omoi_os.store import gates, tickets
 
 __all__ = ["PHASE_GATE_REQUIREMENTS", "PhaseGateService"]
@@ -101,11 +102,12 @@ class PhaseGateService:
             The artifacts that are new, in the order in which their tasks were completed.
         """
         phase = parse_phase(phase_id)
+        check_id(ticket_id)
         if session is not None:
             return gates.collect(driver_connection(session), ticket_id, phase)
         with self.db.single_statements() as connection:
             if tickets.place_of(connection, ticket_id) is None:
-                raise _no_ticket(ticket_id)
+                raise no_ticket(ticket_id)
             return gates.collect(connection, ticket_id, phase)
 
     def can_transition(self, ticket_id: str, to_phase: str) -> tuple[bool, list[str]]:
@@ -117,10 +119,11 @@ class PhaseGateService:
         Raises:
             NotFound: There is no such ticket.
         """
+        check_id(ticket_id)
         with self.db.single_statements() as connection:
             place = tickets.place_of(connection, ticket_id)
         if place is None:
-            raise _no_ticket(ticket_id)
+            raise no_ticket(ticket_id)
         try:
             target = parse_phase(to_phase)
         except UnknownPhase as error:
@@ -134,22 +137,19 @@ class PhaseGateService:
         return result.gate_status == GateStatus.PASSED, result.blocking_reasons or []
 
     def _read(self, ticket_id: str, policy: PhasePolicy) -> gates.GateInput:
+        check_id(ticket_id)
         with self.db.single_statements() as connection:
             given = gates.read_gate(connection, ticket_id, policy.phase, policy.artifact_types)
             if given is not None and given.uncollected:
                 gates.collect(connection, ticket_id, policy.phase)
                 given = gates.read_gate(connection, ticket_id, policy.phase, policy.artifact_types)
         if given is None:
-            raise _no_ticket(ticket_id)
+            raise no_ticket(ticket_id)
         return given
 
 
 def _policy(phase_id: str) -> PhasePolicy:
     return built_in_policy(parse_phase(phase_id))
-
-
-def _no_ticket(ticket_id: str) -> NotFound:
-    return NotFound(f"there is no ticket {ticket_id[:60]!r}", ticket_id=ticket_id[:60])
 
 
 def _why_not_allowed(current: Phase, previous: str | None, target: Phase) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
@@ -22,6 +22,8 @@ from omoi_os.models.ticket import Ticket
 from omoi_os.services.database import DatabaseService
 from omoi_os.store import tickets
 from omoi_os.store.tickets import Page
+
+LONGEST_ID: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +188,22 @@ class TicketService:
         return str(resolved)
 
 
+def no_ticket(ticket_id: str) -> NotFound:
+    """The error for a ticket that is not there."""
+    return NotFound(f"there is no ticket {ticket_id[:60]!r}", ticket_id=ticket_id[:60])
+
+
+def check_id(ticket_id: str) -> None:
+    """Raise `NotFound` for an id that no row can have, before the driver refuses it."""
+    if problem_in_text(ticket_id, LONGEST_ID):
+        raise no_ticket(ticket_id)
+
+
 def _find(session: Session, ticket_id: str) -> Ticket:
-    ticket = None if problem_in_text(ticket_id, 100) else session.get(Ticket, ticket_id)
+    check_id(ticket_id)
+    ticket = session.get(Ticket, ticket_id)
     if ticket is None:
-        raise NotFound(f"there is no ticket {ticket_id[:60]!r}", ticket_id=ticket_id[:60])
+        raise no_ticket(ticket_id)
     return ticket
 
 
