@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 import anyio.to_thread
 from fastapi import FastAPI
@@ -15,9 +14,6 @@ from omoi_os.api.origin import LocalOnly
 from omoi_os.api.routes import health, phases, tickets
 from omoi_os.bootstrap import Services
 
-MAX_BODY_BYTES: Final = 16 * 1024 * 1024
-"""Size of a request's body; larger reports are named by path in the workspace."""
-
 
 def create_app(services: Services) -> FastAPI:
     """The application on services that are open; the caller closes them after it."""
@@ -26,7 +22,6 @@ def create_app(services: Services) -> FastAPI:
         version=__version__,
         summary="Finds out whether work that a coding agent calls done is done.",
         lifespan=_lifespan,
-        max_body_size=MAX_BODY_BYTES,
         responses={
             "default": {
                 "description": "Problem details (RFC 9457)",

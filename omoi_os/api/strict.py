@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive
 
 from omoi_os.domain.storable import problem_in_json
 from omoi_os.errors import InvalidInput
+
+
+MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+"""Size of a request's body; larger reports are named by path in the workspace."""
 
 
 class NotJson(InvalidInput):
@@ -79,9 +84,37 @@ class StrictRoute(APIRoute):
         async def strict(request: Request) -> Response:
             if reads_body and _has_body(request) and not _is_json(request.headers.get("content-type", "")):
                 raise HTTPException(415, "send the body as application/json")
-            return await handle(StrictRequest(request.scope, request.receive))
+            return await handle(StrictRequest(request.scope, _bounded(request)))
 
         return strict
+
+
+def _bounded(request: Request) -> Receive:
+    """What `request` receives, up to `MAX_BODY_BYTES`.
+
+    FastAPI's own limit answers in plain text, from outside of the application's error handlers.
+    """
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
+        raise _too_large()
+    received = 0
+
+    async def receive() -> Message:
+        nonlocal received
+        message = await request.receive()
+        received += len(message.get("body", b""))
+        if received > MAX_BODY_BYTES:
+            raise _too_large()
+        return message
+
+    return receive
+
+
+def _too_large() -> HTTPException:
+    limit = MAX_BODY_BYTES // (1024 * 1024)
+    return HTTPException(
+        413, f"the body is larger than {limit} MiB; put the file into the ticket's workspace"
+    )
 
 
 def _has_body(request: Request) -> bool:
