@@ -18,7 +18,6 @@ from starlette.types import Message, Receive
 from omoi_os.domain.storable import problem_in_json
 from omoi_os.errors import InvalidInput
 
-
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 """Size of a request's body; larger reports are named by path in the workspace."""
 
