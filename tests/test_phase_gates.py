@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -719,3 +721,19 @@ def test_a_result_can_be_merged_into_a_session(
         session.add(result)
         session.refresh(result)
         assert result.gate_status == "passed"
+
+
+def test_a_fresh_process_can_begin_with_a_validation(
+    make_ticket: MakeTicket, db_service: DatabaseService
+) -> None:
+    ticket = make_ticket(Phase.TESTING, GOOD[Phase.TESTING])
+    address = db_service.engine.url.render_as_string(hide_password=False)
+    script = (
+        "from omoi_os.services.database import DatabaseService\n"
+        "from omoi_os.services.phase_gate import PhaseGateService\n"
+        f"db = DatabaseService({address!r})\n"
+        f"print(PhaseGateService(db).validate_gate({ticket!r}, 'testing').gate_status)\n"
+        "db.close()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "passed\n"

@@ -38,6 +38,7 @@ class DatabaseService:
                 "options": "-c plan_cache_mode=force_generic_plan -c timezone=UTC",
             },
         )
+        Base.registry.configure()  # rows that the gate makes by hand need the mappers before any query does
         event.listen(self.engine, "checkout", _refuse_dead)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
