@@ -81,8 +81,9 @@ class DocumentFacts:
     """What a Markdown or reStructuredText document contains.
 
     Attributes:
-        length: Characters of the text without leading and trailing white space, comments and runs of
-            white space counted once.
+        length: Characters that a reader sees: without markup, link targets, comments, invisible
+            characters and placeholders; a run of white space counts once, and so does a line that
+            occurs again.
         empty_sections: Slugs of headings that no text follows before the next heading of the same
             or a higher level.
     """

@@ -54,7 +54,7 @@ def slugify(text: str) -> str:
 def _plain(text: str) -> str:
     folded = unicodedata.normalize("NFKC", without_invisible(text))
     folded = unicodedata.normalize("NFKC", folded.casefold())
-    folded = _LINK_TARGET.sub("] ", _TAG.sub("", _COMMENT.sub("", folded)))
+    folded = _LINK_TARGET.sub("] ", _TAG.sub("", _COMMENT.sub("", folded))).replace("\\", "")
     folded = without_invisible(html.unescape(_ANCHOR.sub("", folded)))
     # U+20E3 draws a key around the digit before it: that emoji is used for numbering.
     return _APOSTROPHE.sub("", _EMOJI_NAME.sub("", folded)).replace("&", " and ").replace("\u20e3", ".")
