@@ -37,14 +37,10 @@ def open_services(settings: Settings) -> Iterator[Services]:
     Raises:
         DatabaseUnavailable: It does not answer, or does not start.
     """
-    with _address(settings) as address:
-        db = DatabaseService(address, pool_size=settings.pool_size)
-        try:
-            db.ping()
-            _migrate(db)
-            yield services_on(db, settings)
-        finally:
-            db.close()
+    with _database(settings) as db:
+        db.ping()
+        _migrate(db)
+        yield services_on(db, settings)
 
 
 def services_on(db: DatabaseService, settings: Settings) -> Services:
@@ -59,14 +55,22 @@ def services_on(db: DatabaseService, settings: Settings) -> Services:
 
 
 @contextmanager
-def _address(settings: Settings) -> Iterator[str]:
+def _database(settings: Settings) -> Iterator[DatabaseService]:
     if settings.database_url is not None:
-        yield settings.database_url
+        db = DatabaseService(settings.database_url, pool_size=settings.pool_size)
+        try:
+            yield db
+        finally:
+            db.close()
         return
     _make_home(settings.home)
     server = EmbeddedPostgres(settings.home / "pg")
     try:
-        yield server.ensure()
+        db = DatabaseService(server.ensure(), pool_size=settings.pool_size, before_connect=server.ensure)
+        try:
+            yield db
+        finally:
+            db.close()
     finally:
         server.release()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import cast
 
@@ -24,9 +24,19 @@ class DatabaseService:
 
     Every session plans its statements generically: the service's statements are few, indexed and
     repeated, and planning them anew costs six times the reading (0.71 against 0.11 ms).
+
+    Args:
+        before_connect: Called before each new connection; the embedded server is started again there,
+            should it have been killed.
     """
 
-    def __init__(self, connection_string: str, *, pool_size: int = 10) -> None:
+    def __init__(
+        self,
+        connection_string: str,
+        *,
+        pool_size: int = 10,
+        before_connect: Callable[[], object] | None = None,
+    ) -> None:
         self.engine = create_engine(
             sqlalchemy_url(connection_string),
             pool_size=pool_size,
@@ -40,6 +50,12 @@ class DatabaseService:
         )
         Base.registry.configure()  # rows that the gate makes by hand need the mappers before any query does
         event.listen(self.engine, "checkout", _refuse_dead)
+        if before_connect is not None:
+            prepare = before_connect
+
+            @event.listens_for(self.engine, "do_connect")
+            def _prepare(*_: object) -> None:  # None lets SQLAlchemy connect as it would
+                prepare()
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager

@@ -15,7 +15,7 @@ router = APIRouter(prefix="/tickets", tags=["gates"], route_class=StrictRoute)
 def validate_gate(ticket_id: str, services: ServicesNow, phase_id: PhaseQuery = None) -> GateResultOut:
     """Review the phase now: measure its evidence, decide, and record the verdict."""
     phase = phase_id or _current_phase(services, ticket_id)
-    return _answer(services.gates.validate_gate(ticket_id, phase))
+    return answer_of(services.gates.validate_gate(ticket_id, phase))
 
 
 @router.get("/{ticket_id}/gate-status", operation_id="getGateStatus")
@@ -29,7 +29,8 @@ def _current_phase(services: Services, ticket_id: str) -> str:
     return services.tickets.get(ticket_id).phase_id
 
 
-def _answer(result: PhaseGateResult) -> GateResultOut:
+def answer_of(result: PhaseGateResult) -> GateResultOut:
+    """The response for a recorded verdict; built without validating what we wrote ourselves."""
     details = result.validation_result or {}
     return GateResultOut.model_construct(
         gate_status=result.gate_status,
