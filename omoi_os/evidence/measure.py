@@ -128,7 +128,7 @@ def _from_range(content: Mapping[str, Any], root: Path) -> tuple[str, Facts | Un
     diff = open_range(root, base, head=head)
     if isinstance(diff, Unreadable):
         return f"{base or 'merge base'}..{head}", diff
-    return f"{diff.base_name}..{diff.head_name}", read_diff(io.BytesIO(diff.diff))
+    return f"diff from the {diff.base_name}", read_diff(io.BytesIO(diff.diff))
 
 
 def _from_files(kind: EvidenceKind, paths: Sequence[str], workspace: Workspace) -> Facts | Unreadable:

@@ -9,7 +9,7 @@ from omoi_os.domain.evidence import ChangeFacts
 from omoi_os.domain.rules.measured import Measured, false_claim, wrong_kind
 from omoi_os.domain.verdict import Finding, Outcome, Severity
 
-NEEDED: Final = "changed code together with a new or extended test that asserts something"
+NEEDED: Final = "code comes with a new or extended test that asserts"
 
 
 def code_comes_with_tests(measured: Measured) -> Finding:
@@ -43,7 +43,9 @@ def summary(facts: ChangeFacts) -> str:
         (len(facts.deleted_test_files), "deleted test file"),
     )
     said = [f"{count:,} {name}{'' if count == 1 else 's'}" for count, name in counts if count]
-    said.append(f"{facts.added_assertions:,} assertions added, {facts.removed_assertions:,} removed")
+    said.append(f"{facts.added_assertions:,} assertions added")
+    if facts.removed_assertions:
+        said.append(f"{facts.removed_assertions:,} removed")
     return ", ".join(said)
 
 

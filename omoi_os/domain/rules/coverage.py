@@ -17,7 +17,7 @@ TOLERANCE_POINTS: Final = 1.0
 def coverage_at_least(demand: MinCoverage, measured: Measured) -> Finding:
     """Enough of the executable lines were executed."""
     criterion = f"{measured.artifact.type}.min_percentage"
-    needed = f"at least {demand.percent:g} % of the lines"
+    needed = f"line coverage of at least {demand.percent:g} %"
     facts = measured.facts
     if not isinstance(facts, CoverageFacts):
         return wrong_kind(criterion, needed, measured)
