@@ -43,7 +43,8 @@ def summary(facts: ChangeFacts) -> str:
         (len(facts.deleted_test_files), "deleted test file"),
     )
     said = [f"{count:,} {name}{'' if count == 1 else 's'}" for count, name in counts if count]
-    said.append(f"{facts.added_assertions:,} assertions added")
+    added = facts.added_assertions
+    said.append(f"{added:,} assertion{'' if added == 1 else 's'} added")
     if facts.removed_assertions:
         said.append(f"{facts.removed_assertions:,} removed")
     return ", ".join(said)
@@ -54,7 +55,7 @@ def _names(paths: Sequence[str]) -> str:
     return ", ".join(paths[:3]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def tests_not_weakened(measured: Measured) -> Iterator[Finding]:
+def no_weakened_tests(measured: Measured) -> Iterator[Finding]:
     """Tell where tests say less than before: deleted, skipped or emptied."""
     facts = measured.facts
     if not isinstance(facts, ChangeFacts) or not facts.weakenings:

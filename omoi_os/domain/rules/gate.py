@@ -18,7 +18,7 @@ from omoi_os.domain.policy import (
     RequiredArtifact,
     RequiredSections,
 )
-from omoi_os.domain.rules.changes import change_claims, code_comes_with_tests, tests_not_weakened
+from omoi_os.domain.rules.changes import change_claims, code_comes_with_tests, no_weakened_tests
 from omoi_os.domain.rules.coverage import coverage_at_least, coverage_claims, coverage_header_agrees
 from omoi_os.domain.rules.documents import at_least_characters, document_claims, has_sections, no_placeholders
 from omoi_os.domain.rules.measured import Artifact, Facts, Measured, wrong_kind
@@ -39,7 +39,7 @@ WHAT_TO_ATTACH: Final = {
 _ALSO_TOLD: Final[Mapping[EvidenceKind, tuple[Callable[[Measured], Iterator[Finding]], ...]]] = {
     EvidenceKind.DOCUMENT: (no_placeholders, document_claims),
     EvidenceKind.COVERAGE: (coverage_header_agrees, coverage_claims),
-    EvidenceKind.CHANGES: (tests_not_weakened, change_claims),
+    EvidenceKind.CHANGES: (no_weakened_tests, change_claims),
     EvidenceKind.SUITE: (headers_agree, suite_claims),
     EvidenceKind.PRESENCE: (),
 }
