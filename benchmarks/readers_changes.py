@@ -62,7 +62,7 @@ def _hunk(chance: random.Random, place: int) -> str:
 
 
 def as_typescript(raw: bytes) -> bytes:
-    """The same diff in a language whose tests may span lines, so that no side can be passed over early."""
+    """The same diff in a language whose tests may span lines, so that the context of a change counts too."""
     raw = raw.replace(b".py", b".test.ts").replace(b"    # A", b"    // A")
     return raw.replace(b"assert total == basket.total", b"expect(total).toBe(basket.total);")
 

@@ -20,7 +20,7 @@ class Settings(BaseSettings):
         port: 0 lets the system choose.
     """
 
-    model_config = SettingsConfigDict(env_prefix="OMOI_", env_file=None)
+    model_config = SettingsConfigDict(env_prefix="OMOI_", env_file=None, env_ignore_empty=True)
 
     database_url: str | None = None
     home: Path = Path(".omoi")

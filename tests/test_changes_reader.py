@@ -322,6 +322,34 @@ def test_a_new_test_file_needs_a_test_that_would_run_its_assertions() -> None:
     assert real.asserting_tests == ("tests/test_a.py",)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        " it(\n+  'adds two',\n   () => {",
+        " it( // why\n-  'adds one',\n+  'adds two',\n   () => {",
+        "+it /* why */ ('adds two', () => {",
+        " test.each([1])(\n+  'adds two',",
+    ],
+)
+def test_a_name_apart_from_its_call_is_a_new_test(body: str) -> None:
+    assert _facts(_diff("src/a.test.ts", body)).new_tests == ("adds two",)
+
+
+@pytest.mark.parametrize("quotes", ['"""', "'''"])
+def test_an_open_string_of_either_sign_is_read_with_less_in_it(quotes: str) -> None:
+    body = f"+    assert f(x)\n {quotes}\n+    assert g(x)"
+    assert _facts(_diff("tests/test_a.py", body)).added_assertions == 1
+    assert _facts(_diff("tests/test_a.py", f"+{quotes}\n+    a = 1\n+{quotes}\n{body}")).added_assertions == 1
+
+
+def test_a_hunk_of_many_lines_is_read_to_its_end_and_no_further() -> None:
+    body = "\n".join("+    assert f(x) == 1" if number % 3 else "     x = 1" for number in range(5_000))
+    first = _diff("tests/test_a.py", body)
+    both = _facts(first + _diff("tests/test_b.py", "+    assert g(x)"))
+    assert both.added_assertions == 3_333 + 1
+    assert _code(first + "+    assert f(x)\n") is UnreadableCode.MALFORMED
+
+
 def test_a_commented_out_body_counts_as_removed() -> None:
     body = " def test_a():\n-    assert f(1) == 2\n-    assert f(2) == 3\n+    # assert f(1) == 2\n+    pass"
     facts = _facts(_diff("tests/test_a.py", body))

@@ -341,6 +341,40 @@ def test_checksums_behind_the_hits_are_skipped(digest: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "FNDA:3,4,YMjEUzkscezNlPAFeo7c",
+        "DA:3,4,abc,DA:5,6,abc",
+        "DA:3,4,a b",
+        "DA:3,4,a:b",
+        "DA:3,1e1,abc",
+        "DA:0,4,abc",
+        "xDA:3,4,abc",
+        "DA:3",
+    ],
+)
+def test_only_pairs_with_a_checksum_are_lines(line: str) -> None:
+    report = f"SF:a.c\nDA:1,5,abc\n{line}\nDA:2,0,abc\nend_of_record\n"
+    if line.startswith("FNDA"):
+        assert facts(report) == facts(LCOV)
+    else:
+        assert refused(report).code is UnreadableCode.MALFORMED
+
+
+@pytest.mark.parametrize("digest", ["", ",YMjEUzkscezNlPAFeo7c"])
+def test_other_keys_between_the_lines_of_a_file_change_nothing(digest: str) -> None:
+    lines = [f"DA:{number},{number % 3}{digest}" for number in range(1, 400)]
+    straight = facts("\n".join(["SF:a.c", *lines, "end_of_record", ""]))
+    mixed = "\nBRDA:1,0,0,1\n".join(["SF:a.c", *lines, "end_of_record", ""])
+    assert facts(mixed) == straight
+    assert facts(mixed.replace("\n", "\r\n")) == straight
+
+
+def test_a_carriage_return_inside_a_number_is_malformed() -> None:
+    assert refused(LCOV.replace("DA:1,5", "DA:1,5\r7")).code is UnreadableCode.MALFORMED
+
+
 def test_an_lcov_line_without_an_end_is_refused_before_it_fills_the_memory() -> None:
     found = refused(LCOV + "#" * 300_000 + "\n" + LCOV)
     assert "longer than 64 KiB" in found.detail

@@ -16,7 +16,7 @@ from omoi_os.services.database import DatabaseService
 def columns(kind: type) -> list[Any]:
     return [
         pytest.param(mapper.class_, column, id=f"{mapper.class_.__name__}.{column.key}")
-        for mapper in Base.registry.mappers
+        for mapper in sorted(Base.registry.mappers, key=lambda mapper: mapper.class_.__name__)
         for column in mapper.columns
         if isinstance(column.type, kind) and column.computed is None
     ]

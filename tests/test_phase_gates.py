@@ -104,7 +104,8 @@ def finding(result: PhaseGateResult, criterion: str) -> dict[str, str]:
     """The one finding about `criterion`."""
     found = [item for item in (result.validation_result or {})["findings"] if item["criterion"] == criterion]
     assert len(found) == 1, (result.validation_result or {})["findings"]
-    return found[0]
+    only: dict[str, str] = found[0]
+    return only
 
 
 # What the specification names
@@ -631,7 +632,7 @@ def test_an_illegal_target_is_refused_with_the_reason(
         (Phase.TESTING, Phase.IMPLEMENTATION),
         (Phase.TESTING, Phase.BLOCKED),
         (Phase.BACKLOG, Phase.REQUIREMENTS),
-        (Phase.BLOCKED, Phase.DESIGN),
+        (Phase.BLOCKED, Phase.BACKLOG),
     ],
 )
 def test_moves_that_leave_no_gate_need_no_review(
@@ -653,6 +654,14 @@ def test_a_blocked_ticket_returns_only_to_the_phase_that_it_left(
     with db_service.get_session() as session:
         session.get_one(Ticket, ticket).previous_phase_id = Phase.DESIGN
     assert gate_service.can_transition(ticket, Phase.DESIGN) == (True, [])
+    assert gate_service.can_transition(ticket, Phase.DEPLOYMENT)[0] is False
+
+
+def test_a_blocked_ticket_that_came_from_nowhere_has_passed_no_gate(
+    gate_service: PhaseGateService, make_ticket: MakeTicket
+) -> None:
+    ticket = make_ticket(Phase.BLOCKED)
+    assert gate_service.can_transition(ticket, Phase.BACKLOG) == (True, [])
     assert gate_service.can_transition(ticket, Phase.DEPLOYMENT)[0] is False
 
 

@@ -37,7 +37,10 @@ def engine(empty_database: str) -> Iterator[Engine]:
 def differences(engine: Engine) -> list[object]:
     options = {"compare_type": True, "compare_server_default": True}
     with engine.connect() as connection:
-        return compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata)
+        found: list[object] = compare_metadata(
+            MigrationContext.configure(connection, opts=options), Base.metadata
+        )
+    return found
 
 
 def test_upgrading_an_empty_database_makes_what_the_models_say(engine: Engine) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -12,7 +14,7 @@ branch_labels = None
 depends_on = None
 
 
-def _moment(name: str, *, nullable: bool = False) -> sa.Column[sa.DateTime]:
+def _moment(name: str, *, nullable: bool = False) -> sa.Column[datetime]:
     return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
 
 
@@ -49,7 +51,9 @@ def upgrade() -> None:
         _moment("created_at"),
         _moment("started_at", nullable=True),
         _moment("completed_at", nullable=True),
-        sa.ForeignKeyConstraint(["ticket_id"], ["tickets.id"], name="fk_tasks_ticket_id_tickets", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"], ["tickets.id"], name="fk_tasks_ticket_id_tickets", ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name="pk_tasks"),
     )
     op.create_index("idx_tasks_ticket_phase", "tasks", ["ticket_id", "phase_id"])

@@ -18,7 +18,10 @@ def upgrade() -> None:
     op.add_column("tasks", sa.Column("max_retries", sa.Integer(), server_default="3", nullable=False))
     op.add_column("tasks", sa.Column("timeout_seconds", sa.Integer()))
     op.create_index(
-        "idx_tasks_open", "tasks", ["ticket_id", "phase_id"], postgresql_where=sa.text("status <> 'completed'")
+        "idx_tasks_open",
+        "tasks",
+        ["ticket_id", "phase_id", "created_at", "id"],
+        postgresql_where=sa.text("status <> 'completed'"),
     )
 
 

@@ -90,9 +90,8 @@ def _gates() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_phase_gate_artifacts"),
     )
-    op.create_index("idx_gate_artifacts_ticket_phase", "phase_gate_artifacts", ["ticket_id", "phase_id"])
     op.create_index(
-        "idx_gate_artifacts_newest",
+        "idx_gate_artifacts_ticket_phase",
         "phase_gate_artifacts",
         ["ticket_id", "phase_id", "artifact_type", "collected_at", "seq"],
     )
@@ -112,8 +111,7 @@ def _gates() -> None:
         _of_ticket("phase_gate_results"),
         sa.PrimaryKeyConstraint("id", name="pk_phase_gate_results"),
     )
-    op.create_index("idx_gate_results_ticket_phase", "phase_gate_results", ["ticket_id", "phase_id"])
-    op.create_index("idx_gate_results_newest", "phase_gate_results", ["ticket_id", "phase_id", "seq"])
+    op.create_index("idx_gate_results_ticket_phase", "phase_gate_results", ["ticket_id", "phase_id", "seq"])
 
 
 def _templates() -> None:
@@ -134,7 +132,13 @@ def _templates() -> None:
 
 
 def downgrade() -> None:
-    for table in ("task_templates", "phase_gate_results", "phase_gate_artifacts", "phase_context", "phase_history"):
+    for table in (
+        "task_templates",
+        "phase_gate_results",
+        "phase_gate_artifacts",
+        "phase_context",
+        "phase_history",
+    ):
         op.drop_table(table)
     op.drop_index("idx_tasks_uncollected", "tasks")
     op.drop_column("tasks", "collected_digest")

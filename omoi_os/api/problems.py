@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
-from omoi_os.errors import DatabaseUnavailable, OmoiError
+from omoi_os.errors import Conflict, DatabaseUnavailable, OmoiError
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +61,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(OperationalError, _database)
     app.add_exception_handler(psycopg.OperationalError, _database)
+    for lost in (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
+        app.add_exception_handler(lost, _conflict)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -88,7 +90,15 @@ def _invalid(_request: Request, error: Exception) -> JSONResponse:
     return problem(422, detail, "invalid_request", errors=errors)
 
 
+def _conflict(_request: Request, _error: Exception) -> JSONResponse:
+    return _expected(_request, Conflict())
+
+
 def _database(_request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, OperationalError) and isinstance(
+        error.orig, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure
+    ):
+        return _conflict(_request, error)
     log.error("database_unavailable", error=type(error).__name__)
     return _expected(_request, DatabaseUnavailable())
 

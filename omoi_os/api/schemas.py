@@ -112,6 +112,7 @@ class GateStatusOut(Answer):
     requirements_met: bool
     missing_artifacts: list[str]
     validation_status: str
+    stale: bool
     tasks_completed: bool
     open_tasks: list[str]
     blocking_reasons: list[str]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from io import TextIOWrapper
+from types import FrameType
 from typing import Final
 
-from cyclopts import App
+from cyclopts import App, CycloptsError
 
 from omoi_os import __version__
 from omoi_os.errors import OmoiError
+
+USAGE: Final = 2
+NO_VERDICT: Final = 5
+"""As in `exits.Exit`, which is imported with the domain, and so only by commands."""
+
 
 app: Final = App(
     name="omoi",
@@ -24,10 +32,37 @@ app.command("omoi_os.cli.database:app", name="db", help="Look after the database
 
 def main() -> None:
     """Run the command line; errors that a person can mend are one sentence and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        _never_fail(stream)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     try:
-        sys.exit(app())
+        sys.exit(app(exit_on_error=False, print_error=False))
+    except CycloptsError as error:
+        print(_sentence(f"{error} See `omoi --help`."), file=sys.stderr)
+        sys.exit(USAGE)
     except OmoiError as error:
-        print(f"omoi: {error.message}", file=sys.stderr)
-        sys.exit(2)
+        print(_sentence(error.message), file=sys.stderr)
+        sys.exit(USAGE)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:  # noqa: BLE001 - Python would end with 1, and 1 says that the work is blocked
+        sys.excepthook(*sys.exc_info())
+        print("omoi: this is a bug of omoi; there is no verdict", file=sys.stderr)
+        sys.exit(NO_VERDICT)
+
+
+def _sentence(message: str) -> str:
+    # A message may quote a file name or an argument; neither may steer the terminal.
+    return "omoi: " + "".join(letter if letter.isprintable() else "?" for letter in " ".join(message.split()))
+
+
+def _never_fail(stream: object) -> None:
+    """Show what the terminal's encoding does not have as an escape, instead of failing."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    # An orderly end: an embedded server is stopped and temporary folders are removed.
+    raise SystemExit(128 + number)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from cyclopts import App
 
-from omoi_os.bootstrap import open_services
-from omoi_os.settings import Settings
+from omoi_os.cli.opening import opened, read_settings
 
 app = App(name="db", help="Look after the database.")
 
@@ -13,6 +12,6 @@ app = App(name="db", help="Look after the database.")
 @app.command
 def upgrade() -> int:
     """Bring the database to this version's schema; every other command does so too when it starts."""
-    with open_services(Settings()) as services:
+    with opened(read_settings()) as services:
         print(f"the schema is at {services.db.check_ready()}")
     return 0

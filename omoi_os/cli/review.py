@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich.console import Console
+from rich.text import Text
 
-from omoi_os.bootstrap import open_services
 from omoi_os.cli.exits import exit_for
-from omoi_os.cli.show import answer, console, findings_table, visible
+from omoi_os.cli.opening import opened, read_settings
+from omoi_os.cli.show import console, print_plain, print_verdict, progress, visible
 from omoi_os.errors import InvalidInput
 from omoi_os.services.review import Review, ReviewRequest, read_phase
-from omoi_os.settings import Settings
 
 
 def review(
@@ -41,43 +40,45 @@ def review(
     base
         Commit to compare with, instead of the merge base with the main branch.
     evidence
-        TYPE=PATH: read this file as that artifact, instead of what would be found. Can be repeated.
+        TYPE=PATH: read this file of the working tree as that artifact, instead of what would be found.
+        Can be repeated.
     as_json
         Print the verdict as JSON.
     """
-    request = ReviewRequest(path, read_phase(phase), _given(evidence or []), base)
-    progress = Console(stderr=True)
-    with progress.status("opening the database") as status, open_services(Settings()) as services:
-        status.update(f"measuring {path.resolve().name}")
+    if base == "":
+        raise InvalidInput("--base: name a branch, a tag or a commit")
+    request = ReviewRequest(path, read_phase(phase), _given(path, evidence or []), base)
+    with opened(read_settings()) as services, progress(f"measuring {path.name or 'this folder'}"):
         reviewed = services.reviews.review(request)
     if as_json:
-        print(json.dumps(_as_json(reviewed), indent=2))
+        print_plain(json.dumps(_as_json(reviewed), indent=2))
     else:
         _print(reviewed)
     return exit_for(reviewed.result.gate_status)
 
 
-def _given(evidence: list[str]) -> dict[str, list[str]]:
+def _given(workspace: Path, evidence: list[str]) -> dict[str, list[str]]:
     given: dict[str, list[str]] = {}
     for item in evidence:
-        type_, separator, path = item.partition("=")
-        if not separator or not type_ or not path:
+        type_, separator, name = item.partition("=")
+        if not separator or not type_ or not name:
             raise InvalidInput(
                 f"--evidence {item!r}: write TYPE=PATH, such as test_coverage=build/coverage.xml"
             )
-        given.setdefault(type_, []).append(path)
+        # A mistyped name must not read as work that was not done.
+        if "\0" not in name and not (workspace.expanduser() / name).exists():
+            raise InvalidInput(f"--evidence {item!r}: there is no such file in the working tree")
+        given.setdefault(type_, []).append(name)
     return given
 
 
 def _print(reviewed: Review) -> None:
     out = console()
-    out.print(findings_table((reviewed.result.validation_result or {})["findings"]))
+    print_verdict(out, reviewed.result)
     for type_, paths in reviewed.passed_over.items():
         more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
         names = visible(", ".join(paths[:3]))
-        out.print(f"{type_}: not read: {names}{more} (choose with --evidence)", markup=False, style="dim")
-    out.print()
-    out.print(answer(reviewed.result))
+        out.print(Text(f"{visible(type_)}: not read: {names}{more} (choose with --evidence)", "dim"))
     out.print(f"Recorded as result {reviewed.result.id}.", style="dim")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -65,7 +64,7 @@ def _flag(raw: object) -> bool | None:
 def _percentage(raw: object) -> float | None:
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         return None
-    return float(raw) if math.isfinite(raw) and 0 <= raw <= 100 else None
+    return float(raw) if 0 <= raw <= 100 else None  # NaN compares as false
 
 
 def _texts(raw: object) -> tuple[str, ...] | None:

@@ -22,6 +22,8 @@ class UnreadableCode(StrEnum):
     MALFORMED = "malformed"
     FORBIDDEN_MARKUP = "forbidden_markup"
     UNKNOWN_FORMAT = "unknown_format"
+    CANNOT_BE_OPENED = "cannot_be_opened"
+    NO_REPOSITORY = "no_repository"
     GIT_FAILED = "git_failed"
     NOT_GIVEN = "not_given"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -60,54 +59,25 @@ PHASE_GATE_REQUIREMENTS: Final[dict[Phase, dict[str, Any]]] = {
 """The built-in policy, in the specification's form."""
 
 SECTION_ALIASES: Final[Mapping[str, frozenset[str]]] = {
-    "scope": frozenset(
-        {
-            "scope",
-            "in_scope",
-            "scope_and_goals",
-            "goals",
-            "goals_and_non_goals",
-            "objectives",
-            "summary_and_scope",
-        }
-    ),
-    "acceptance_criteria": frozenset(
-        {
-            "acceptance_criteria",
-            "acceptance_tests",
-            "success_criteria",
-            "definition_of_done",
-            "graduation_criteria",
-            "exit_criteria",
-        }
-    ),
-    "architecture": frozenset(
-        {
-            "architecture",
-            "design",
-            "design_details",
-            "detailed_design",
-            "high_level_design",
-            "system_design",
-            "technical_design",
-            "overview_of_the_architecture",
-            "specification",
-            "reference_level_explanation",
-        }
-    ),
-    "decisions": frozenset(
-        {
-            "decision",
-            "decisions",
-            "decision_log",
-            "decision_record",
-            "design_decisions",
-            "key_decisions",
-            "rationale",
-            "rationale_and_alternatives",
-            "alternatives_considered",
-        }
-    ),
+    name: frozenset({name, *aliases.split()})
+    for name, aliases in {
+        "scope": (
+            "in_scope scope_of_work scope_and_goals goals goals_and_non_goals objectives summary_and_scope"
+        ),
+        "acceptance_criteria": (
+            "acceptance_tests success_criteria success_metrics definition_of_done graduation_criteria "
+            "exit_criteria"
+        ),
+        "architecture": (
+            "design design_details detailed_design high_level_design system_design technical_design "
+            "building_block_view solution_strategy specification reference_level_explanation"
+        ),
+        "decisions": (
+            "decision decision_log decision_record decision_outcome design_decisions key_decisions "
+            "architecture_decisions considered_options rationale rationale_and_alternatives "
+            "alternatives alternatives_considered"
+        ),
+    }.items()
 }
 """Headings under which real documents hold what a section name asks for.
 
@@ -253,9 +223,7 @@ def _criterion(where: str, name: str, value: object) -> Criterion | None:
     match name, value:
         case "min_length", int() if not isinstance(value, bool) and value > 0:
             return MinLength(value)
-        case "required_sections", [*names] if names and all(
-            isinstance(item, str) and slugify(item) for item in names
-        ):
+        case "required_sections", [*names] if names and all(map(_is_section, names)):
             return RequiredSections(tuple(dict.fromkeys(slugify(str(item)) for item in names)))
         case "min_percentage", int() | float() if _is_percentage(value):
             return MinCoverage(float(value))
@@ -287,7 +255,7 @@ def _is_section(value: object) -> bool:
 def _is_percentage(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return math.isfinite(value) and 0 <= value <= 100
+    return 0 <= value <= 100  # NaN compares as false
 
 
 @cache

@@ -5,6 +5,7 @@ A verdict has no default: whatever was not shown is unknown, and unknown holds t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -35,6 +36,23 @@ class GateStatus(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
+MAX_CLAUSE: Final = 600
+"""Characters of one part of a finding."""
+
+# Control characters, bidirectional overrides, invisible joiners, line separators and halves of surrogates:
+# names of tests and files come from the workspace, and must not be able to forge a line of ours.
+_NOT_SHOWN: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]"
+)
+
+
+def shown(text: str) -> str:
+    """`text` in one line that can be stored and printed, shortened in its middle."""
+    clean = _NOT_SHOWN.sub("\ufffd", text)
+    half = MAX_CLAUSE // 2
+    return clean if len(clean) <= MAX_CLAUSE else f"{clean[:half]} … {clean[-half:]}"
+
+
 NO_VERDICT: Final = "none"
 """What `validation_status` says of a gate that was never reviewed."""
 
@@ -60,6 +78,12 @@ class Finding:
     artifact: str = ""
     fix: str = ""
     severity: Severity = Severity.BLOCK
+
+    def __post_init__(self) -> None:
+        for name in ("found", "needed", "artifact", "fix"):
+            text = getattr(self, name)
+            if len(text) > MAX_CLAUSE or _NOT_SHOWN.search(text):
+                object.__setattr__(self, name, shown(text))
 
     @property
     def holds_gate(self) -> bool:

@@ -62,7 +62,7 @@ def find_layout(workspace: Path) -> Layout | Unreadable:
                 "Name a folder that was made with `git clone` or `git worktree add`.",
             )
     return Unreadable(
-        UnreadableCode.GIT_FAILED,
+        UnreadableCode.NO_REPOSITORY,
         "the workspace is not inside a git repository",
         "Run `git init` and commit the starting point, or attach a diff.",
     )

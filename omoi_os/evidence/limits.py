@@ -35,3 +35,8 @@ class Deadline:
     @property
     def passed(self) -> bool:
         return time.monotonic() - self.started > self.seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds that remain, never less than a hundredth: a reader needs some time to say no."""
+        return max(0.01, self.seconds - (time.monotonic() - self.started))

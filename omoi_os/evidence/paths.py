@@ -32,15 +32,19 @@ _LONGEST_PATH = 4095
 _LONGEST_NAME = 255
 
 
-def open_workspace(root: Path, *, opener: Opener | None = None) -> Workspace | Unreadable:
-    """Hold a directory open. The root itself is the operator's choice and may be a link.
+def open_workspace(
+    root: Path, *, opener: Opener | None = None, follow: bool = True
+) -> Workspace | Unreadable:
+    """Hold a directory open.
 
     Args:
         root: The directory under which everything that is read must lie.
         opener: How a path is walked; chosen by asking the kernel when it is not given.
+        follow: Whether the root may be reached through links, as where a person names it. A root that
+            was resolved and stored must be without: somebody else could have put a link there since.
     """
     try:
-        descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(root, FOLDER_FLAGS & ~os.O_NOFOLLOW) if follow else _walk_to(root)
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not a path"
         return Unreadable(
@@ -49,6 +53,18 @@ def open_workspace(root: Path, *, opener: Opener | None = None) -> Workspace | U
             "Give a directory that exists and that the reviewer may read.",
         )
     return Workspace(descriptor, opener or opener_for(descriptor))
+
+
+def _walk_to(root: Path) -> int:
+    """A descriptor of an absolute directory, with no link on the way."""
+    descriptor = os.open("/", FOLDER_FLAGS)
+    for name in root.parts[1:]:
+        try:
+            below = os.open(name, FOLDER_FLAGS, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        descriptor = below
+    return descriptor
 
 
 @dataclass(slots=True)
@@ -186,7 +202,12 @@ def _refusal(error: OSError) -> Unreadable:
         case errno.ENXIO | errno.ENODEV | errno.EOPNOTSUPP:
             return _not_regular("a socket or a device")
         case _:
-            return _missing(f"the file cannot be opened ({error.strerror})")
+            # Ours may be the missing permission: that is not the worker's missing file.
+            return Unreadable(
+                UnreadableCode.CANNOT_BE_OPENED,
+                f"the file cannot be opened ({error.strerror})",
+                "Let the reviewer read it.",
+            )
 
 
 def _unsuitable(status: os.stat_result, max_bytes: int) -> Unreadable | None:

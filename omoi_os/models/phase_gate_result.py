@@ -22,10 +22,7 @@ class PhaseGateResult(Base):
     """
 
     __tablename__ = "phase_gate_results"
-    __table_args__ = (
-        Index("idx_gate_results_ticket_phase", "ticket_id", "phase_id"),
-        Index("idx_gate_results_newest", "ticket_id", "phase_id", "seq"),
-    )
+    __table_args__ = (Index("idx_gate_results_ticket_phase", "ticket_id", "phase_id", "seq"),)
 
     id: Mapped[str] = mapped_column(String, primary_key=True, default=new_id)
     ticket_id: Mapped[str] = mapped_column(String, ForeignKey("tickets.id", ondelete="CASCADE"))

@@ -39,7 +39,11 @@ class Task(Base):
     __tablename__ = "tasks"
     __table_args__ = (
         Index("idx_tasks_ticket_phase", "ticket_id", "phase_id"),
-        Index("idx_tasks_open", "ticket_id", "phase_id", postgresql_where=text("status <> 'completed'")),
+        Index(
+            "idx_tasks_open",
+            *("ticket_id", "phase_id", "created_at", "id"),
+            postgresql_where=text("status <> 'completed'"),
+        ),
         Index("idx_tasks_uncollected", "ticket_id", "phase_id", postgresql_where=text(UNCOLLECTED)),
     )
 

@@ -56,6 +56,7 @@ class DatabaseService:
             @event.listens_for(self.engine, "do_connect")
             def _prepare(*_: object) -> None:  # None lets SQLAlchemy connect as it would
                 prepare()
+
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager

@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
 from omoi_os.domain.phases import PHASE_TRANSITIONS, Phase, is_forward, parse_phase
 from omoi_os.domain.policy import PHASE_GATE_REQUIREMENTS, PhasePolicy, built_in_policy
-from omoi_os.domain.rules import gate_findings
-from omoi_os.domain.verdict import NO_VERDICT, GateStatus, Verdict, decide
-from omoi_os.errors import UnknownPhase
+from omoi_os.domain.rules import Measured, gate_findings
+from omoi_os.domain.verdict import NO_VERDICT, Finding, GateStatus, Outcome, Verdict, decide
+from omoi_os.errors import InvalidInput, UnknownPhase
 from omoi_os.evidence.measure import measure_all
+from omoi_os.models.base import check_text, text_limit
 from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.services.database import DatabaseService, driver_connection
 from omoi_os.services.tickets import check_id, no_ticket
-from omoi_os.store import gates, tickets
+from omoi_os.store import collection, gates, tickets
 
-__all__ = ["PHASE_GATE_REQUIREMENTS", "PhaseGateService"]
+__all__ = ["PHASE_GATE_REQUIREMENTS", "PhaseGateService", "ReviewTerms"]
+
+
+ATTEMPTS: Final = 3
+"""Reviews of one gate before evidence that changes all the time makes it inconclusive."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewTerms:
+    """How a review differs from the usual one.
+
+    Attributes:
+        policy: What to ask for instead of the policy in force.
+        only: Ids of the only artifacts that are looked at.
+        base: Commit to compare the workspace with, instead of the merge base with its main branch.
+        validated_by: Who asked.
+    """
+
+    policy: PhasePolicy | None = None
+    only: Sequence[str] | None = None
+    base: str | None = None
+    validated_by: str = "rules"
 
 
 class PhaseGateService:
@@ -34,7 +58,8 @@ class PhaseGateService:
             `requirements_met` (all required artifacts are there and all tasks completed),
             `missing_artifacts`, `validation_status` (status of the last verdict, "none" before the
             first), `tasks_completed`, `open_tasks` (ids, the first three), `blocking_reasons` and
-            `validated_at` of the last verdict.
+            `validated_at` of the last verdict, and whether it is `stale`: other artifacts are the
+            newest now.
 
         Raises:
             NotFound: There is no such ticket.
@@ -42,7 +67,8 @@ class PhaseGateService:
             PhaseHasNoGate: Nothing is reviewed when this phase ends.
         """
         policy = _policy(phase_id)
-        given = self._read(ticket_id, policy)
+        question = _question(ticket_id, policy)
+        given = self._read(question)
         with self.db.single_statements() as connection:
             last = gates.latest_result(connection, ticket_id, policy.phase)
         missing = [type_ for type_ in policy.artifact_types if type_ not in given.artifacts]
@@ -55,6 +81,7 @@ class PhaseGateService:
             "open_tasks": [task.id for task in given.tasks.open_tasks],
             "blocking_reasons": (last.blocking_reasons if last else None) or [],
             "validated_at": last.validated_at if last else None,
+            "stale": last is not None and _reviewed(given) != (last.validation_result or {}).get("reviewed"),
         }
 
     def validate_gate(
@@ -62,32 +89,32 @@ class PhaseGateService:
         ticket_id: str,
         phase_id: str,
         *,
-        policy: PhasePolicy | None = None,
-        validated_by: str = "rules",
+        terms: ReviewTerms = ReviewTerms(),
     ) -> PhaseGateResult:
         """Review the phase now and record the verdict.
 
         Two statements where nothing new is to be collected, each its own transaction: measuring may
-        take seconds, and no transaction stays open meanwhile.
-
-        Args:
-            policy: What to ask for instead of the policy in force; it must be of the same phase.
+        take seconds, and no transaction stays open meanwhile. If evidence or tasks change in that time,
+        the review begins again; a gate that never holds still is inconclusive.
 
         Raises:
             NotFound, UnknownPhase, PhaseHasNoGate: As `check_gate_requirements`.
+            InvalidInput: The policy in `terms` is one of another phase.
         """
-        policy = policy or _policy(phase_id)
-        given = self._read(ticket_id, policy)
-        pairs = (
-            (required, given.artifacts[required.type])
-            for required in policy.artifacts
-            if required.type in given.artifacts
-        )
-        evidence = measure_all(pairs, given.workspace_path)
-        verdict = decide(gate_findings(policy, given.tasks, evidence))
-        decision = gates.Decision(ticket_id, policy.phase, verdict, _details(verdict, given), validated_by)
-        with self.db.single_statements() as connection:
-            return gates.record_result(connection, decision)
+        phase = parse_phase(phase_id)
+        policy = terms.policy or built_in_policy(phase)
+        if policy.phase is not phase:
+            raise InvalidInput(f"a policy of {policy.phase.value} cannot decide {phase.value}")
+        check_text("validated_by", terms.validated_by, text_limit(PhaseGateResult.validated_by))
+        question = _question(ticket_id, policy, terms.only)
+        for _ in range(ATTEMPTS):
+            given = self._read(question)
+            verdict = decide(gate_findings(policy, given.tasks, _measure(policy, given, terms.base)))
+            decision = gates.Decision(question, verdict, terms.validated_by, given, _details(verdict, given))
+            with self.db.single_statements() as connection:
+                if (result := gates.record_result(connection, decision)) is not None:
+                    return result
+        return self._record_restless(question, terms.validated_by)
 
     def collect_artifacts(
         self, ticket_id: str, phase_id: str, *, session: Session | None = None
@@ -104,11 +131,11 @@ class PhaseGateService:
         phase = parse_phase(phase_id)
         check_id(ticket_id)
         if session is not None:
-            return gates.collect(driver_connection(session), ticket_id, phase)
+            return collection.collect(driver_connection(session), ticket_id, phase)
         with self.db.single_statements() as connection:
             if tickets.place_of(connection, ticket_id) is None:
                 raise no_ticket(ticket_id)
-            return gates.collect(connection, ticket_id, phase)
+            return collection.collect(connection, ticket_id, phase)
 
     def can_transition(self, ticket_id: str, to_phase: str) -> tuple[bool, list[str]]:
         """Check if the ticket can move to `to_phase` now; a forward move out of a gated phase is reviewed.
@@ -128,24 +155,54 @@ class PhaseGateService:
             target = parse_phase(to_phase)
         except UnknownPhase as error:
             return False, [error.message]
-        if reason := _why_not_allowed(Phase(place.current), place.previous, target):
+        current = parse_phase(place.current)
+        if reason := _why_not_allowed(current, place.previous, target):
             return False, [reason]
-        current = Phase(place.current)
         if not is_forward(current, target) or current not in PHASE_GATE_REQUIREMENTS:
             return True, []
         result = self.validate_gate(ticket_id, current)
         return result.gate_status == GateStatus.PASSED, result.blocking_reasons or []
 
-    def _read(self, ticket_id: str, policy: PhasePolicy) -> gates.GateInput:
-        check_id(ticket_id)
+    def _read(self, question: gates.GateQuestion) -> gates.GateInput:
+        check_id(question.ticket_id)
         with self.db.single_statements() as connection:
-            given = gates.read_gate(connection, ticket_id, policy.phase, policy.artifact_types)
+            given = gates.read_gate(connection, question)
             if given is not None and given.uncollected:
-                gates.collect(connection, ticket_id, policy.phase)
-                given = gates.read_gate(connection, ticket_id, policy.phase, policy.artifact_types)
+                collection.collect_quietly(connection, question.ticket_id, question.phase_id)
+                given = gates.read_gate(connection, question)
         if given is None:
-            raise no_ticket(ticket_id)
+            raise no_ticket(question.ticket_id)
         return given
+
+    def _record_restless(self, question: gates.GateQuestion, by: str) -> PhaseGateResult:
+        finding = Finding(
+            "evidence",
+            Outcome.UNKNOWN,
+            "evidence_changed",
+            f"it changed during each of {ATTEMPTS} attempts",
+            "evidence that holds still while it is measured",
+            fix="Wait until the workers are done and validate again.",
+        )
+        verdict = decide([finding])
+        details = {"code": verdict.code, "findings": [finding.as_dict()], "reviewed": []}
+        with self.db.single_statements() as connection:
+            result = gates.record_result(connection, gates.Decision(question, verdict, by, None, details))
+        if result is None:
+            raise no_ticket(question.ticket_id)
+        return result
+
+
+def _question(ticket_id: str, policy: PhasePolicy, only: Sequence[str] | None = None) -> gates.GateQuestion:
+    return gates.GateQuestion(ticket_id, policy.phase, policy.artifact_types, only)
+
+
+def _measure(policy: PhasePolicy, given: gates.GateInput, base: str | None) -> dict[str, Measured]:
+    pairs = [
+        (required, given.artifacts[required.type])
+        for required in policy.artifacts
+        if required.type in given.artifacts
+    ]
+    return measure_all(pairs, given.workspace_path, base=base)
 
 
 def _policy(phase_id: str) -> PhasePolicy:
@@ -154,8 +211,9 @@ def _policy(phase_id: str) -> PhasePolicy:
 
 def _why_not_allowed(current: Phase, previous: str | None, target: Phase) -> str:
     allowed = PHASE_TRANSITIONS[current]
-    if current is Phase.BLOCKED and previous is not None:
-        allowed = [phase for phase in allowed if phase == previous]
+    if current is Phase.BLOCKED:
+        # Back to the phase that it left; one that never was anywhere has passed no gate yet.
+        allowed = [phase for phase in allowed if phase == (previous or Phase.BACKLOG)]
     if target in allowed:
         return ""
     options = ", ".join(phase.value for phase in allowed) or "nowhere"
@@ -166,8 +224,12 @@ def _details(verdict: Verdict, given: gates.GateInput) -> dict[str, Any]:
     return {
         "code": verdict.code,
         "findings": [finding.as_dict() for finding in verdict.findings],
-        "reviewed": [
-            {"type": item.type, "id": item.id, "path": item.path, "digest": item.digest}
-            for item in given.artifacts.values()
-        ],
+        "reviewed": _reviewed(given),
     }
+
+
+def _reviewed(given: gates.GateInput) -> list[dict[str, str | None]]:
+    return [
+        {"type": item.type, "id": item.id, "path": item.path, "digest": item.digest}
+        for item in sorted(given.artifacts.values(), key=lambda artifact: artifact.type)
+    ]

@@ -15,7 +15,7 @@ from omoi_os.evidence.conventions import Found, find_evidence
 from omoi_os.evidence.paths import open_workspace
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.services.database import DatabaseService
-from omoi_os.services.phase_gate import PhaseGateService
+from omoi_os.services.phase_gate import PhaseGateService, ReviewTerms
 from omoi_os.services.tickets import NewArtifact, NewTicket, TicketService
 
 REVIEWER: Final = "omoi review"
@@ -70,10 +70,15 @@ class ReviewService:
         found = _evidence(root, policy, request.given)
         tickets = TicketService(self.db, workspace_roots=[root])
         ticket = tickets.for_folder(NewTicket(f"{REVIEWER}: {root.name}"[:500], workspace=root))
-        for required in policy.artifacts:
-            if (artifact := _artifact(required, found.get(required.type), request)) is not None:
-                tickets.attach_if_changed(ticket.id, artifact, collected_by=REVIEWER)
-        result = self.gates.validate_gate(ticket.id, request.phase, policy=policy, validated_by=REVIEWER)
+        # Only what was found or given now is looked at: an artifact of an earlier run, or one that somebody
+        # else attached to the folder's ticket, must not stand in for a file that is not there any more.
+        attached = [
+            tickets.attach_if_changed(ticket.id, artifact, collected_by=REVIEWER)
+            for required in policy.artifacts
+            if (artifact := _artifact(required, found.get(required.type), request)) is not None
+        ]
+        terms = ReviewTerms(policy, only=attached, base=request.base, validated_by=REVIEWER)
+        result = self.gates.validate_gate(ticket.id, request.phase, terms=terms)
         passed_over = {type_: files.passed_over for type_, files in found.items() if files.passed_over}
         return Review(ticket.id, request.phase, result, passed_over)
 
@@ -110,7 +115,7 @@ def _artifact(required: RequiredArtifact, found: Found | None, request: ReviewRe
     elif found is not None:
         content = {"paths": list(found.paths)}
     elif required.kind is EvidenceKind.CHANGES:
-        content = {"base": request.base, "head": "WORKTREE"}
+        content = {"base": request.base or "merge base with the main branch"}
     else:
         return None
     return NewArtifact(required.type, path, content, request.phase)

@@ -76,10 +76,13 @@ class TicketService:
         """
         if not new.title.strip():
             raise InvalidInput("title: a ticket needs a title", field="title")
+        phase = parse_phase(new.phase_id)
+        if phase in (Phase.BLOCKED, Phase.DONE):
+            raise InvalidInput(f"phase_id: a ticket cannot begin in {phase.value}", field="phase_id")
         ticket = Ticket(
             title=new.title,
             description=new.description,
-            phase_id=parse_phase(new.phase_id),
+            phase_id=phase,
             status=TicketStatus.PENDING,
             priority=_priority(new.priority),
             workspace_path=self._workspace(new.workspace),
@@ -127,7 +130,7 @@ class TicketService:
             NotFound: There is no such ticket.
             InvalidInput: There is neither a path nor content, or one of them cannot be stored.
         """
-        if not new.type.strip():
+        if not (type_ := new.type.strip()):
             raise InvalidInput("artifact_type: an artifact needs a type", field="artifact_type")
         if not new.path and not new.content:
             raise InvalidInput(
@@ -139,8 +142,8 @@ class TicketService:
             artifact = PhaseGateArtifact(
                 ticket_id=ticket.id,
                 phase_id=parse_phase(new.phase_id) if new.phase_id else ticket.phase_id,
-                artifact_type=new.type,
-                artifact_path=new.path,
+                artifact_type=type_,
+                artifact_path=new.path or None,
                 artifact_content=new.content,
                 collected_at=tickets.now(session),
                 collected_by=collected_by,
@@ -151,7 +154,7 @@ class TicketService:
                 session,
                 "artifact.added",
                 ticket.id,
-                {"artifact_id": artifact.id, "artifact_type": new.type, "phase_id": artifact.phase_id},
+                {"artifact_id": artifact.id, "artifact_type": type_, "phase_id": artifact.phase_id},
             )
             session.refresh(artifact)  # seq and digest come from the database
         return artifact
@@ -162,22 +165,27 @@ class TicketService:
             known = tickets.of_folder(session, new.title, self._workspace(new.workspace))
         return known or self.create(new)
 
-    def attach_if_changed(self, ticket_id: str, new: NewArtifact, *, collected_by: str) -> None:
-        """Attach an artifact, unless the newest of its type says the same."""
+    def attach_if_changed(self, ticket_id: str, new: NewArtifact, *, collected_by: str) -> str:
+        """Attach an artifact, unless the newest of its type says the same; its id either way."""
         with self.db.get_session() as session:
             ticket = _find(session, ticket_id)
             phase = parse_phase(new.phase_id) if new.phase_id else Phase(ticket.phase_id)
             newest = tickets.newest_artifact(session, ticket_id, phase, new.type)
-        if newest is None or (newest.artifact_path, newest.artifact_content) != (new.path, new.content):
-            self.add_artifact(ticket_id, new, collected_by=collected_by)
+        if newest is not None and (newest.artifact_path, newest.artifact_content) == (new.path, new.content):
+            return newest.id
+        return self.add_artifact(ticket_id, new, collected_by=collected_by).id
 
     def _workspace(self, workspace: Path | None) -> str | None:
         if workspace is None:
             return None
         if problem := problem_in_text(str(workspace), 4096):
             raise WorkspaceNotAllowed(f"workspace_path: {problem}")
-        resolved = workspace.expanduser().resolve()
-        if not resolved.is_dir():
+        try:
+            resolved = workspace.resolve()
+            is_folder = resolved.is_dir()
+        except (OSError, RuntimeError):  # a name that is too long, or links in a circle
+            is_folder = False
+        if not is_folder:
             raise WorkspaceNotAllowed(f"workspace_path: {str(workspace)[:200]!r} is not a folder here")
         if not any(resolved.is_relative_to(root) for root in self.workspace_roots):
             roots = ", ".join(map(str, self.workspace_roots)) or "none is set"
@@ -225,6 +233,8 @@ def _read_cursor(cursor: str | None) -> tuple[datetime, str] | None:
         return None
     try:
         moment, _, ticket_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
+        if problem_in_text(ticket_id, LONGEST_ID):
+            raise ValueError
         return datetime.fromisoformat(moment), ticket_id
     except (ValueError, binascii.Error):
         raise InvalidInput(

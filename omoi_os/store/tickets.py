@@ -78,4 +78,5 @@ def newest_artifact(
 
 def now(session: Session) -> datetime:
     """The database's clock; artifacts of all machines are ordered by it."""
-    return session.scalars(select(func.clock_timestamp())).one()
+    moment: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return moment

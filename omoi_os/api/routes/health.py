@@ -11,8 +11,8 @@ router = APIRouter(tags=["health"], route_class=StrictRoute)
 
 
 @router.get("/health", operation_id="getHealth")
-def health() -> Health:
-    """Whether the process answers; it asks nothing of the database."""
+async def health() -> Health:
+    """Whether the process answers; it asks nothing of the database, and needs no free thread."""
     return Health(status="ok", version=__version__)
 
 

@@ -14,14 +14,14 @@ router = APIRouter(prefix="/tickets", tags=["gates"], route_class=StrictRoute)
 @router.post("/{ticket_id}/validate-gate", operation_id="validateGate")
 def validate_gate(ticket_id: str, services: ServicesNow, phase_id: PhaseQuery = None) -> GateResultOut:
     """Review the phase now: measure its evidence, decide, and record the verdict."""
-    phase = phase_id or _current_phase(services, ticket_id)
+    phase = _current_phase(services, ticket_id) if phase_id is None else phase_id
     return answer_of(services.gates.validate_gate(ticket_id, phase))
 
 
 @router.get("/{ticket_id}/gate-status", operation_id="getGateStatus")
 def gate_status(ticket_id: str, services: ServicesNow, phase_id: PhaseQuery = None) -> GateStatusOut:
     """What the gate has and lacks, and how the last review ended; nothing is measured."""
-    phase = phase_id or _current_phase(services, ticket_id)
+    phase = _current_phase(services, ticket_id) if phase_id is None else phase_id
     return GateStatusOut(**services.gates.check_gate_requirements(ticket_id, phase))
 
 

@@ -31,7 +31,9 @@ def coverage_at_least(demand: MinCoverage, measured: Measured) -> Finding:
     )
     # Compared without division, so that no rounding lifts a report over the bar.
     if facts.covered * 100 < demand.percent * facts.total:
-        fix = f"Test the {_missing(demand, facts):,} more lines that are needed{_worst(facts)}."
+        missing = _missing(demand, facts)
+        lines = "line" if missing == 1 else "lines"
+        fix = f"Test {missing:,} more {lines}{_worst(facts)}."
         return Finding(criterion, Outcome.FAIL, "coverage_below_minimum", found, needed, measured.where, fix)
     if facts.declared and facts.declared_percent is not None and facts.declared_percent < demand.percent:
         # Which of the two is right cannot be told from the report, so the better one does not pass.

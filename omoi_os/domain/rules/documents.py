@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,6 +11,8 @@ from omoi_os.domain.policy import MinLength, RequiredSections
 from omoi_os.domain.rules.measured import Measured, false_claim, wrong_kind
 from omoi_os.domain.slugs import slugify
 from omoi_os.domain.verdict import Finding, Outcome, Severity
+
+_REMARK: Final = re.compile(r"\s*\([^()]*\)\s*:?\s*$")
 
 LENGTH_TOLERANCE: Final = 0.1
 """Share by which a claimed length may differ: people count markup and white space in different ways."""
@@ -43,7 +46,7 @@ def _has_section(section: str, demand: RequiredSections, measured: Measured) -> 
     if not isinstance(facts, DocumentFacts):
         return wrong_kind(criterion, needed, measured)
     accepted = demand.accepted(section)
-    headings = [heading for heading in facts.headings if heading.slug in accepted]
+    headings = [heading for heading in _sections(facts) if _names(heading) & accepted]
     if not headings:
         also = ", ".join(f"“{alias.replace('_', ' ')}”" for alias in sorted(accepted - {section})[:4])
         fix = f"Add the heading “{title}”{f' (or {also})' if also else ''} with its content."
@@ -71,6 +74,19 @@ def _has_section(section: str, demand: RequiredSections, measured: Measured) -> 
         needed,
         measured.where,
     )
+
+
+def _sections(facts: DocumentFacts) -> tuple[Heading, ...]:
+    """The headings of sections: a lone first heading above all others is the document's title."""
+    first, *others = facts.headings or (None,)
+    if first is not None and others and all(other.level > first.level for other in others):
+        return tuple(others)
+    return facts.headings
+
+
+def _names(heading: Heading) -> set[str]:
+    """What a heading is called, also without a remark in brackets at its end."""
+    return {heading.slug, slugify(_REMARK.sub("", heading.text))}
 
 
 def _problem(heading: Heading, facts: DocumentFacts) -> str:

@@ -18,6 +18,7 @@ from omoi_os.domain.policy import (
     RequiredArtifact,
     RequiredSections,
 )
+from omoi_os.domain.rules.across import changed_code_is_reported
 from omoi_os.domain.rules.changes import change_claims, code_comes_with_tests, no_weakened_tests
 from omoi_os.domain.rules.coverage import coverage_at_least, coverage_claims, coverage_header_agrees
 from omoi_os.domain.rules.documents import at_least_characters, document_claims, has_sections, no_placeholders
@@ -84,6 +85,7 @@ def gate_findings(
     for required in policy.artifacts:
         measured = evidence.get(required.type)
         found.extend([_missing(required)] if measured is None else _of_artifact(required, measured))
+    found.extend(changed_code_is_reported(evidence.values()))
     return tuple(found)
 
 

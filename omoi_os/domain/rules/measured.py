@@ -27,6 +27,7 @@ class Artifact:
 
     Attributes:
         digest: SHA-256 of `content` as stored; None where there is no content.
+        broken: The stored content cannot be read.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Artifact:
     path: str | None = None
     content: Mapping[str, Any] | None = None
     digest: str | None = None
+    broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def wrong_kind(criterion: str, needed: str, measured: Measured) -> Finding:
         criterion,
         Outcome.UNKNOWN,
         "evidence_of_another_kind",
-        f"the evidence is {type(facts).__name__}, which cannot answer this",
+        "the evidence is of another kind",
         needed,
         measured.where,
         "Attach evidence of the kind that the criterion asks for.",

@@ -36,7 +36,7 @@ def summary(facts: SuiteFacts) -> str:
         (facts.passed, "passed"),
         (facts.failed, "failed"),
         (facts.errored, "with errors"),
-        (facts.suite_errors, "errors outside a test"),
+        (facts.suite_errors, "failed outside of a test"),
         (facts.skipped, "skipped"),
     )
     said = [f"{count:,} {name}" for count, name in counts if count]
@@ -73,5 +73,5 @@ def suite_claims(measured: Measured) -> Iterator[Finding]:
         yield false_claim(measured, f"{said}, and the report says {summary(facts)}", needed)
     elif claims.failed is not None and claims.failed != facts.broken:
         yield false_claim(
-            measured, f"{claims.failed:,} failed tests are claimed and {facts.broken:,} were counted", needed
+            measured, f"failed tests: {claims.failed:,} are claimed and {facts.broken:,} were counted", needed
         )

@@ -11,8 +11,9 @@ from omoi_os.evidence.coverage.lines import as_file
 def merge_coverage(parts: Iterable[CoverageFacts]) -> CoverageFacts:
     """The union of reports, by path and line: a line is covered when any report saw it run.
 
-    One part comes back as it is. Of several, no header's number is left, since none of them declares the
-    union; the sentences about headers that were wrong are all kept. No parts make facts without lines.
+    One part comes back as it is. Of several, the lowest number of a header that disagreed with its lines is
+    kept, so that a doubtful report does not become a clean one beside others; a header that agreed says
+    nothing about the union. No parts make facts without lines.
     """
     reports = list(parts)
     if len(reports) == 1:
@@ -22,7 +23,14 @@ def merge_coverage(parts: Iterable[CoverageFacts]) -> CoverageFacts:
         for file in report.files:
             known = files.get(file.path)
             files[file.path] = file if known is None else _union(known, file)
+    doubtful = min(
+        (report for report in reports if report.declared and report.declared_percent is not None),
+        key=lambda report: report.declared_percent or 0.0,
+        default=None,
+    )
     return CoverageFacts(
+        declared_percent=doubtful.declared_percent if doubtful else None,
+        declared_as=doubtful.declared_as if doubtful else "",
         format=" + ".join(sorted({report.format for report in reports})),
         files=tuple(files.values()),
         declared=tuple(sentence for report in reports for sentence in report.declared),

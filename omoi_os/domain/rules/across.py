@@ -1,0 +1,35 @@
+"""Rules that look at two artifacts together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+
+from omoi_os.domain.evidence import ChangeFacts, CoverageFacts
+from omoi_os.domain.rules.measured import Measured
+from omoi_os.domain.verdict import Finding, Outcome, Severity
+
+
+def changed_code_is_reported(evidence: Iterable[Measured]) -> Iterator[Finding]:
+    """Tell where a coverage report mentions none of the changed code: it may be old, or of other code."""
+    given = list(evidence)
+    changes = next((item.facts for item in given if isinstance(item.facts, ChangeFacts)), None)
+    report = next((item for item in given if isinstance(item.facts, CoverageFacts)), None)
+    if changes is None or report is None or not changes.code_files:
+        return
+    assert isinstance(report.facts, CoverageFacts)  # noqa: S101 - chosen for it
+    reported = {PurePosixPath(file.path.replace("\\", "/")).name for file in report.facts.files}
+    unreported = [path for path in changes.code_files if PurePosixPath(path).name not in reported]
+    if len(unreported) < len(changes.code_files):
+        return
+    more = f" and {len(unreported) - 3:,} more" if len(unreported) > 3 else ""
+    yield Finding(
+        f"{report.artifact.type}.changed_code",
+        Outcome.FAIL,
+        "changed_code_not_reported",
+        f"the report mentions none of the changed code: {', '.join(unreported[:3])}{more}",
+        "a report on the code that was changed",
+        report.where,
+        "Run the tests with coverage of the changed code and write the report again.",
+        Severity.WARN,
+    )
