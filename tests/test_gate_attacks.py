@@ -215,6 +215,16 @@ def test_the_worker_does_not_choose_what_is_compared(
     assert "code_without_tests" in codes(gate_service.validate_gate(ticket, Phase.IMPLEMENTATION))
 
 
+def test_a_diff_counts_where_there_is_no_repository_and_the_lack_of_both_is_told(
+    gate_service: PhaseGateService, services: Services, workspace: Path
+) -> None:
+    new = NewTicket("x", phase_id=Phase.IMPLEMENTATION, workspace=workspace)
+    ticket = services.tickets.create(new).id
+    for content, code in (({"diff": CODE + TESTS}, "code_with_tests"), ({"x": 1}, "evidence_no_repository")):
+        services.tickets.add_artifact(ticket, NewArtifact("code_changes", content=content), collected_by="w")
+        assert code in codes(gate_service.validate_gate(ticket, Phase.IMPLEMENTATION))
+
+
 def test_a_report_that_mentions_none_of_the_changed_code_is_told(
     gate_service: PhaseGateService, services: Services
 ) -> None:

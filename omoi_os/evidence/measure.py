@@ -85,7 +85,8 @@ def measure_all(
 def _measure(kind: EvidenceKind, artifact: Artifact, place: _Place) -> Measured:
     if kind is EvidenceKind.CHANGES:
         measured = _from_range(artifact, place)
-        if measured is not None:
+        handed_in = artifact.path or _inline_key(kind, artifact)
+        if not (_is_no_repository(measured) and handed_in):
             return measured
     paths = _paths(kind, artifact)
     if not paths:
@@ -106,15 +107,16 @@ def _paths(kind: EvidenceKind, artifact: Artifact) -> list[str]:
     return [path for path in paths if isinstance(path, str)] if all(isinstance(p, str) for p in paths) else []
 
 
-def _from_range(artifact: Artifact, place: _Place) -> Measured | None:
-    """The change in the workspace's git; None where the workspace is no repository."""
+def _from_range(artifact: Artifact, place: _Place) -> Measured:
     diff = open_range(place.root, place.base)
-    claims = _claims(artifact)
-    if not isinstance(diff, Unreadable):
-        return Measured(artifact, read_diff(io.BytesIO(diff.diff)), claims, f"diff from the {diff.base_name}")
-    if diff.code is UnreadableCode.NO_REPOSITORY:
-        return None
-    return Measured(artifact, diff, claims, "git")
+    if isinstance(diff, Unreadable):
+        return Measured(artifact, diff, _claims(artifact), "git")
+    where = f"diff from the {diff.base_name}"
+    return Measured(artifact, read_diff(io.BytesIO(diff.diff)), _claims(artifact), where)
+
+
+def _is_no_repository(measured: Measured) -> bool:
+    return isinstance(measured.facts, Unreadable) and measured.facts.code is UnreadableCode.NO_REPOSITORY
 
 
 def _reader(kind: EvidenceKind) -> Callable[[BinaryIO, Limits], Facts | Unreadable]:
