@@ -6,10 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import BinaryIO
 
 from omoi_os.domain.evidence import ChangeFacts, Unreadable, UnreadableCode, Weakening
-from omoi_os.evidence.codetext import Side, can_matter, inline_regions, read_side
+from omoi_os.evidence.codetext import Hints, Side, inline_regions, read_side
 from omoi_os.evidence.languages import Kind, PathInfo, describe_path
 from omoi_os.evidence.limits import ReadLimits
 from omoi_os.evidence.testwords import WORDS
@@ -107,11 +108,17 @@ class _Tally:
         words = WORDS[tally.info.language]
         if tally.info.kind is not Kind.TEST and words.inline is None:
             return
-        old = _side(hunk, b"-", tally)
-        new = _side(hunk, b"+", tally)
-        tally.added.update(new.asserts.values())
-        tally.removed.update(old.asserts.values())
-        tally.removed_skips.update(old.skips.values())
+        hints = Hints(words, hunk.body, hunk.signs)
+        if not hints:
+            return
+        old, new = _side(hunk, b"-", tally, hints), _side(hunk, b"+", tally, hints)
+        for counter, texts in (
+            (tally.added, new.asserts),
+            (tally.removed, old.asserts),
+            (tally.removed_skips, old.skips),
+        ):
+            if texts:
+                counter.update(texts.values())
         tally.skips += [(hunk.new_start + line, text) for line, text in new.skips.items()]
         renamed = _renames(hunk, old, new)
         tally.new_tests += new.tests.values()
@@ -220,22 +227,27 @@ def _sorted(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _side(hunk: Hunk, sign: bytes, tally: _FileTally) -> Side:
+_NO_SIDE = Side()
+# For each sign: the lines that have it, and all lines of its side of the hunk.
+_MINE = {b"-": bytes(c == 45 for c in range(256)), b"+": bytes(c == 43 for c in range(256))}
+_KEPT = {b"-": bytes(c != 43 for c in range(256)), b"+": bytes(c != 45 for c in range(256))}
+
+
+def _side(hunk: Hunk, sign: bytes, tally: _FileTally, hints: Hints) -> Side:
+    mine = hunk.signs.translate(_MINE[sign])
     # Half of the sides of a real diff end here; decoding and lexing are what costs.
-    mine = b"\n".join([line for line in hunk.body if line[:1] == sign])
-    if not mine or not can_matter(mine, tally.info.language):
-        return Side()
-    other = b"+" if sign == b"-" else b"-"
-    kept = [line for line in hunk.body if line[:1] != other]
-    changed = [line[:1] == sign for line in kept]
-    text = b"\n".join([line[1:] for line in kept]).decode("utf-8", "replace").replace("\r\n", "\n")
-    lines = text.removesuffix("\r").split("\n")
-    regions = None
+    if 1 not in mine or not hints.matter(b"\n".join(compress(hunk.body, mine))):
+        return _NO_SIDE
+    kept = hunk.signs.translate(_KEPT[sign])
+    raw = b"\n".join([line[1:] for line in compress(hunk.body, kept)])
+    text = raw.decode("utf-8", "replace").replace("\r\n", "\n").removesuffix("\r")
+    counts = list(compress(mine, kept))
     if tally.info.kind is not Kind.TEST:
         heading = hunk.heading.decode("utf-8", "replace")
-        regions = inline_regions(lines, WORDS[tally.info.language], heading)
+        regions = inline_regions(text.split("\n"), hints.words, heading)
+        counts = [mark & inside for mark, inside in zip(counts, regions, strict=True)]
     start = hunk.old_start if sign == b"-" else hunk.new_start
-    return read_side(lines, changed, tally.info.language, regions=regions, from_top=start <= 1)
+    return read_side(text, counts, hints, from_top=start <= 1)
 
 
 _BLOCKS = re.compile(r"-+\+*|\++")
@@ -245,7 +257,7 @@ def _renames(hunk: Hunk, old: Side, new: Side) -> set[int]:
     """Old lines whose test got another name in place: its block of changed lines loses no assertion."""
     if not old.tests or not new.tests:
         return set()
-    signs = "".join(chr(line[0]) if line[:1] in (b"+", b"-") else " " for line in hunk.body)
+    signs = hunk.signs.decode("ascii")
     renamed: set[int] = set()
     for block in _BLOCKS.finditer(signs):
         minus, plus = block.group().count("-"), block.group().count("+")

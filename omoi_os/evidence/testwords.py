@@ -7,12 +7,16 @@ a comment or a string never counts; positions stay those of the original text.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 _NEVER = re.compile(r"(?!)")
 _DOUBLE = r'"(?:\\.|[^"\\\n])*"?'
 _SINGLE = r"'(?:\\.|[^'\\\n])*'?"
-_TRIPLE = r'(?P<triple>"""|\'\'\')(?:(?:\\.|(?!(?P=triple)).)*)(?P<end>(?P=triple))?'
+# The closing sign is a group without a name: `lastgroup` names a string that has none. Every branch of a
+# lexer that begins with a plain sign lets `re` skip to the next one.
+_TRIPLE = r'"""(?P<open_double>)(?:\\.|(?!""").)*(""")?|' r"'''(?P<open_single>)(?:\\.|(?!''').)*(''')?"
 _BACKTICK = r"`(?:\\.|[^`\\])*`?"
 _BLOCK = r"/\*(?:(?!\*/).)*(?:\*/)?"
 _SLASHES = r"//[^\n]*"
@@ -28,18 +32,26 @@ def _words(*parts: str) -> re.Pattern[str]:
     return re.compile("|".join(parts), re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+@dataclass(frozen=True)
 class Words:
     """The vocabulary of one language.
 
     Attributes:
-        hidden: Comments and strings. A group "triple" marks strings that open and close with the
-            same sign, where a cut text cannot tell an end from a beginning.
+        hidden: Comments and strings. A last group "open_…" marks a string without an end that opens and
+            closes with the same sign, where a cut text cannot tell an end from a beginning.
         tests: The definition of a test; the name is the one group that took part.
         fails: Calls that end a test as failed: an assertion although nothing is compared.
         hints: Plain words, one of which stands on every line that `asserts`, `fails` or `skips` can
             match; none means that every line is looked at. Without them a scan takes seven times as long.
+            One that ends in a dot is the start of a word.
+        hints_of: Which of the hints `fails`, `skips` and, on one line, `tests` need, where that are not all.
         tests_on_one_line: The hints cover `tests` as well, whose matches never span lines.
+        test_hints: Where the hints do not cover `tests`: each is in every hunk, comments included, of
+            which `tests` can match one side; none means that every hunk is looked at.
         inline: Where a test region starts inside a source file.
     """
 
@@ -49,8 +61,30 @@ class Words:
     skips: re.Pattern[str]
     hints: str = ""
     tests_on_one_line: bool = False
+    test_hints: tuple[re.Pattern[bytes], ...] = ()
+    hints_of: Mapping[str, frozenset[str]] = field(default_factory=dict)
     fails: re.Pattern[str] = field(default=_NEVER)
     inline: re.Pattern[str] | None = None
+
+    @cached_property
+    def byte_hints(self) -> dict[bytes, str]:
+        """Each hint by its bytes."""
+        return {hint.encode(): hint for hint in self.hints.split()}
+
+    @cached_property
+    def word_starts(self) -> dict[bytes, re.Pattern[bytes]]:
+        """What tells a hint that starts a word from the end of a longer one."""
+        # The plain text comes first: so `re` finds it as quickly as `in` does.
+        return {
+            hint: re.compile(b"%s(?<!\\w%s)" % ((re.escape(hint),) * 2))
+            for hint in self.byte_hints
+            if hint.endswith(b".")
+        }
+
+    @cached_property
+    def has_blocks(self) -> bool:
+        """Whether comments are written as in C, so that one may have begun above a cut text."""
+        return r"/\*" in self.hidden.pattern
 
 
 _C_LIKE = _lexer(_BLOCK, _SLASHES, _DOUBLE, _SINGLE)
@@ -81,10 +115,12 @@ _SCRIPT_CALL = r"(?<![\w.$])(?:it|test|specify|bench)(?:\.\w+)*\s*(?:\([^()]*\)\
 WORDS: dict[str, Words] = {
     "python": Words(
         tests_on_one_line=True,
-        hints=(
-            "assert raises warns deprecated_call test expect ensure_that fail skip Skip xfail "
-            "expectedFailure __test__ collect_ignore importorskip"
-        ),
+        hints="assert raises warns deprecated_call test expect ensure_that fail skip Skip collect_ignore",
+        hints_of={
+            "fails": _set("fail"),
+            "skips": _set("skip Skip fail expect test collect_ignore"),
+            "tests": _set("test"),
+        },
         hidden=_lexer(r"#[^\n]*", _TRIPLE, _DOUBLE, _SINGLE),
         tests=_words(r"^[ \t]*(?:async[ \t]+)?def[ \t]+(test\w*)"),
         asserts=_words(
@@ -105,10 +141,15 @@ WORDS: dict[str, Words] = {
         ),
     ),
     "javascript": Words(
-        hints=(
-            "expect assert should t. sinon fail skip todo fixme only xit xtest xdescribe xcontext fit "
-            "fdescribe pending"
+        test_hints=(
+            re.compile(rb"\([^\S\n]*[\"'`/\n\x1c-\x1f\x80-\xff]|\([^\S\n]*\Z"),
+            re.compile(rb"(?:it(?<!\wit)|test(?<!\wtest)|specify|bench)\b"),
         ),
+        hints="expect assert should t. fail skip todo fixme only xit xtest fit describe context pending",
+        hints_of={
+            "fails": _set("fail"),
+            "skips": _set("fail skip todo fixme only xit xtest fit describe context pending"),
+        },
         hidden=_lexer(_BLOCK, _SLASHES, _DOUBLE, _SINGLE, _BACKTICK),
         tests=_words(_SCRIPT_CALL + _QUOTED),
         asserts=_words(
@@ -126,6 +167,7 @@ WORDS: dict[str, Words] = {
         fails=_words(r"(?<![\w$.])(?:assert\.fail|expect\.fail|t\.fail|fail)\s*\("),
     ),
     "java": Words(
+        test_hints=(re.compile(rb"[Tt]est|Property|def"),),
         hints=(
             "assert verify expect should check must fail isabled gnore Enabled enabled assum cancel pending"
         ),
@@ -186,6 +228,7 @@ WORDS: dict[str, Words] = {
         ),
     ),
     "rust": Words(
+        test_hints=(re.compile(rb"test|bench"),),
         hints="assert panic unreachable ignore",
         hidden=_lexer(_BLOCK, _SLASHES, _RAW_RUST, r'"(?:\\.|[^"\\])*"?', _CHARACTER),
         tests=_words(
@@ -203,6 +246,7 @@ WORDS: dict[str, Words] = {
         ),
     ),
     "cpp": Words(
+        test_hints=(re.compile(rb"test|TEST|SCENARIO"),),
         hints=(
             "EXPECT ASSERT CHECK REQUIRE BOOST XCT assert QCOMPARE QVERIFY SKIP DISABLED IGNORE "
             "disabled FAIL ADD_ ck_abort"
@@ -226,6 +270,7 @@ WORDS: dict[str, Words] = {
         fails=_words(r"\b(?:FAIL|ADD_FAILURE|XCTFail|TEST_FAIL\w*|ck_abort\w*)\s*\("),
     ),
     "csharp": Words(
+        test_hints=(re.compile(rb"Test|Fact|Theory"),),
         hints="Assert Expect Should Verify Received Must Ignore Explicit Skip",
         hidden=_lexer(_BLOCK, _SLASHES, r'@"(?:""|[^"])*"?', _DOUBLE, _CHARACTER),
         tests=_words(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import BinaryIO
 
 from omoi_os.domain.evidence import UnreadableCode
@@ -28,6 +29,7 @@ _LETTERS = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CHUNK = MIB
 _LONGEST_LINE = 32 * MIB
+_BATCH = 1_000
 
 
 class BadDiff(Exception):
@@ -45,12 +47,13 @@ def malformed(detail: str) -> BadDiff:
 
 @dataclass(frozen=True, slots=True)
 class Hunk:
-    """One hunk; `body` keeps the sign of each line and no line end."""
+    """One hunk; `body` keeps the sign of each line and no line end, `signs` has one byte for each line."""
 
     old_start: int
     new_start: int
     heading: bytes
     body: list[bytes]
+    signs: bytes
 
 
 @dataclass(slots=True)
@@ -85,10 +88,10 @@ def walk(source: BinaryIO, limits: ReadLimits) -> Iterator[tuple[FileDiff, Hunk 
     Raises:
         BadDiff: The text is no diff, is cut, lies about its counts, or passes a limit.
     """
-    return _Walk(_lines(source, limits)).run()
+    return _Walk(chain.from_iterable(_lines(source, limits))).run()
 
 
-def _lines(source: BinaryIO, limits: ReadLimits) -> Iterator[bytes]:
+def _lines(source: BinaryIO, limits: ReadLimits) -> Iterator[list[bytes]]:
     deadline = Deadline(limits.max_seconds)
     size = count = 0
     rest = b""
@@ -100,9 +103,9 @@ def _lines(source: BinaryIO, limits: ReadLimits) -> Iterator[bytes]:
         _check(size, count, len(rest), limits)
         if deadline.passed:
             raise BadDiff(UnreadableCode.TOO_SLOW, f"reading took more than {limits.max_seconds:g} seconds")
-        yield from lines
+        yield lines
     if rest:
-        yield rest
+        yield [rest]
 
 
 def _check(size: int, count: int, line: int, limits: ReadLimits) -> None:
@@ -166,35 +169,47 @@ class _Walk:
         if int(header[1]) < self.file.next_line:
             raise malformed(f"the hunk at line {self.number} lies above the one before it")
         self.file.next_line = int(header[1]) + old
-        body = self._body(old, new)
+        body, signs = self._body(old, new)
         self.file.hunks += 1
         yield from self._give()
-        yield self.file, Hunk(int(header[1]), int(header[3]), header[5], body)
+        yield self.file, Hunk(int(header[1]), int(header[3]), header[5], body, signs)
 
-    def _body(self, old: int, new: int) -> list[bytes]:
+    def _body(self, old: int, new: int) -> tuple[list[bytes], bytes]:
         begun = self.number
         body: list[bytes] = []
+        signs: list[bytes] = []
         while old > 0 or new > 0:
-            line = next(self.lines, None)
-            if line is None:
+            # No line counts more than once on a side, so as many lines at least belong to the hunk. A header
+            # that claims a billion of them is found out early.
+            lines = list(islice(self.lines, min(max(old, new), _BATCH)))
+            if not lines:
                 raise malformed(f"the diff ends inside the hunk at line {begun}")
-            self.number += 1
-            sign = line[:1]
-            if sign == b"+":
-                new -= 1
-            elif sign == b"-":
-                old -= 1
-            elif sign == b" " or not line.rstrip(b"\r"):
-                old -= 1
-                new -= 1
-            elif sign == b"\\":
-                continue
-            else:
-                raise malformed(f"line {self.number} is no line of the hunk at line {begun}")
-            body.append(line)
+            first = [line[:1] for line in lines]
+            minus, plus = first.count(b"-"), first.count(b"+")
+            read = len(lines)
+            if minus + plus + first.count(b" ") != read:
+                lines, first = self._unusual(lines, begun)
+            self.number += read
+            old -= len(lines) - plus
+            new -= len(lines) - minus
+            body += lines
+            signs += first
         if old or new:
             raise malformed(f"the hunk at line {begun} has other lines than its header counts")
-        return body
+        return body, b"".join(signs)
+
+    def _unusual(self, lines: list[bytes], begun: int) -> tuple[list[bytes], list[bytes]]:
+        """The lines that count and their signs, where an empty line has lost its blank."""
+        kept: list[bytes] = []
+        signs: list[bytes] = []
+        for number, line in enumerate(lines, self.number + 1):
+            sign = line[:1] if line.rstrip(b"\r") else b" "
+            if sign in (b"+", b"-", b" "):
+                kept.append(line)
+                signs.append(sign)
+            elif sign != b"\\":
+                raise malformed(f"line {number} is no line of the hunk at line {begun}")
+        return kept, signs
 
     def _open_git(self, line: bytes) -> None:
         if not line.startswith(b"diff "):

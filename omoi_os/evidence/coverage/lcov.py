@@ -42,9 +42,12 @@ _TOTALS = (b"LF", b"LH")
 KEYS = {*_IGNORED, *_TOTALS, b"SF", b"DA"}
 
 _DA = re.compile(r"(\d{1,10}),(\d{1,20})(?:,[\w+/=-]*)?", re.ASCII)
-_CHECKSUM = re.compile(rb",[\w+/=-]{16,128}+(?=\r?(?:\n|\Z))")
 _RUN_END = re.compile(rb"\n(?!DA:)")
-_SHAPE = b"DA:,\n" * (2 * CHUNK)  # a block is less than two chunks
+_PAIR = re.compile(rb"\nDA:([0-9]++,[0-9]++),")
+_DIGITS = b"0123456789"
+_OF_CHECKSUMS = _DIGITS + b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_+/=-"
+# A block is less than two chunks, and what is left of a line in it is as short as this.
+_PLAIN_SHAPE, _CHECKSUM_SHAPE = b"DA:,\n" * (2 * CHUNK // 5), b":,,\n" * (2 * CHUNK // 4)
 _COMMAS = bytes.maketrans(b"\n", b",")
 _numbers = msgspec.json.Decoder(list[Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]])
 
@@ -63,19 +66,23 @@ class Lcov:
 
     def take(self, block: bytes) -> None:
         """Read a block of whole lines."""
-        place = 0
+        if b"\r" in block:
+            block = block.replace(b"\r\n", b"\n")
+        place, quick = 0, True
         while (start := _next_run(block, place)) >= 0:
             self._one_by_one(block[place:start])
-            end = _RUN_END.search(block, start)
-            place = end.start() if end else len(block)
-            self._run(block[start:place])
+            place = _quick_end(block, start) if quick else _sure_end(block, start)
+            read = self._run(block[start:place])
+            if not read and quick:
+                quick, place = False, start
+            elif not read:
+                self._one_by_one(block[start:place])
         self._one_by_one(block[place:])
 
-    def _run(self, run: bytes) -> None:
-        numbers = _flat(run) or _flat(_CHECKSUM.sub(b"", run))
+    def _run(self, run: bytes) -> bool:
+        numbers = _decoded(_with_checksums(run) if _has_checksum(run) else _plain(run))
         if not numbers:
-            self._one_by_one(run)
-            return
+            return False
         lines, mark = self._open_record(), self.marks.mark
         self.marks.reach(lines, check_line(numbers[-2]))
         pairs = iter(numbers)
@@ -89,6 +96,7 @@ class Lcov:
                 mark(lines, check_line(number), HIT if hits else LISTED)
         if lines[0]:
             raise malformed("a line has the number 0")
+        return True
 
     def _one_by_one(self, block: bytes) -> None:
         for line in block.splitlines():
@@ -97,6 +105,8 @@ class Lcov:
                 self._end()
             elif key in _TOTALS and value.isdigit() and len(value) < MAX_DIGITS:
                 self._totals[key] += int(value)
+            elif colon and key == b"SF":
+                self._begin(value.decode("utf-8", "replace").rstrip())
             elif not (colon and key in _IGNORED):
                 self._line(line.decode("utf-8", "replace").strip())
 
@@ -150,16 +160,53 @@ def _next_run(block: bytes, place: int) -> int:
     return block.find(b"\nDA:", place) + 1 or -1  # not found is -1
 
 
-def _flat(run: bytes) -> list[int]:
-    """Line, hits, line, hits … of a run in which every line is a plain pair; of any other run, nothing.
+def _quick_end(block: bytes, start: int) -> int:
+    """Where a run ends if it holds all "DA" lines of its record: found without a look at each line.
 
-    Every line of a run starts with "DA:", so with digits and one comma left over it can be nothing else.
+    Of another run the shape is wrong. To guess anew for each run of such a record would take quadratic time,
+    so a block gets one wrong guess.
     """
-    shape = run.translate(None, b"0123456789\r")
-    if len(shape) % 5 != 4 or shape != _SHAPE[: len(shape)]:
-        return []
+    end = block.find(b"\nend_of_record", start)
+    last = block.rfind(b"\nDA:", start, end if end >= 0 else len(block))
+    end = block.find(b"\n", max(start, last + 1))
+    return end if end >= 0 else len(block)
+
+
+def _sure_end(block: bytes, start: int) -> int:
+    end = _RUN_END.search(block, start)
+    return end.start() if end else len(block)
+
+
+def _has_checksum(run: bytes) -> bool:
+    return run.count(b",", 0, run.find(b"\n")) > 1
+
+
+def _plain(run: bytes) -> bytes:
+    """Line, hits, line, hits … between commas, if every line of a run is a plain pair; else nothing.
+
+    A run starts with "DA:", so a line of this shape with digits and one comma can be nothing else.
+    """
+    shape = run.translate(None, _DIGITS)
+    if len(shape) % 5 != 4 or not _PLAIN_SHAPE.startswith(shape):
+        return b""
+    return run.translate(_COMMAS, b"DA:")
+
+
+def _with_checksums(run: bytes) -> bytes:
+    """The same, if every line is a pair and a checksum.
+
+    Each line has one colon, so as many pairs as lines leave no room for a line of another kind.
+    """
+    shape = run.translate(None, _OF_CHECKSUMS)
+    if len(shape) % 4 != 3 or not _CHECKSUM_SHAPE.startswith(shape):
+        return b""
+    found = _PAIR.findall(b"\n" + run)
+    return b",".join(found) if len(found) == len(shape) // 4 + 1 else b""
+
+
+def _decoded(flat: bytes) -> list[int]:
     try:
-        return _numbers.decode(b"[" + run.translate(_COMMAS, b"DA:\r") + b"]")
+        return _numbers.decode(b"[" + flat + b"]")
     except msgspec.DecodeError:
         return []
 
