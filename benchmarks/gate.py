@@ -20,6 +20,7 @@ import msgspec
 import psycopg
 
 from benchmarks._bench import Row, table
+from omoi_os.domain.policy import built_in_policy
 from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.models import PhaseGateArtifact, Task, Ticket
 from omoi_os.models.phases import Phase
@@ -80,15 +81,17 @@ def bare(db: DatabaseService, ticket: str, service: PhaseGateService) -> Callabl
     """Two round trips on a connection of one's own: what cannot be saved."""
     result = service.validate_gate(ticket, PHASE)
     assert result.gate_status == "passed", result.blocking_reasons
-    fixed = {
-        "ticket_id": ticket,
-        "phase_id": PHASE,
-        "gate_status": result.gate_status,
+    question = gates.GateQuestion(ticket, PHASE, built_in_policy(PHASE).artifact_types)
+    asked = question.parameters()
+    reviewed = (result.validation_result or {})["reviewed"]
+    fixed = asked | {
+        "status": result.gate_status,
         "result": msgspec.json.encode(result.validation_result).decode(),
-        "validated_by": "bench",
-        "blocking_reasons": [],
+        "by": "bench",
+        "reasons": [],
+        "seen": sorted(item["id"] for item in reviewed),
+        "open": 0,
     }
-    asked = {"ticket": ticket, "phase": PHASE, "types": list(CONTENT)}
     address = db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     def caller() -> Callable[[], object]:
@@ -99,7 +102,9 @@ def bare(db: DatabaseService, ticket: str, service: PhaseGateService) -> Callabl
         def once() -> object:
             connection.execute(gates.READ_GATE, asked, prepare=True).fetchall()
             ids = {"id": str(uuid4()), "event": str(uuid4())}
-            return connection.execute(gates.RECORD_RESULT, fixed | ids, prepare=True).fetchone()
+            recorded = connection.execute(gates.RECORD_RESULT, fixed | ids, prepare=True).fetchone()
+            assert recorded is not None
+            return recorded
 
         return once
 
@@ -109,7 +114,7 @@ def bare(db: DatabaseService, ticket: str, service: PhaseGateService) -> Callabl
 def rate(caller: Callable[[], Callable[[], object]], callers: int) -> float:
     """Calls per second of so many threads of one process."""
     counts = [0] * callers
-    start = threading.Barrier(callers + 1)
+    start = threading.Barrier(callers + 1, timeout=30)
     end = [0.0]
 
     def run(place: int) -> None:

@@ -10,14 +10,17 @@ from omoi_os.bootstrap import Services
 from omoi_os.services.database import DatabaseService
 
 
-def get_services(request: Request) -> Services:
+# Coroutines, because FastAPI sends plain functions through a thread of their own, which costs more than they do.
+
+
+async def get_services(request: Request) -> Services:
     """The services that the process opened when it started."""
     return cast("Services", request.app.state.services)
 
 
-def get_db_service(request: Request) -> DatabaseService:
+async def get_db_service(request: Request) -> DatabaseService:
     """The database of the process."""
-    return get_services(request).db
+    return (await get_services(request)).db
 
 
 type ServicesNow = Annotated[Services, Depends(get_services)]

@@ -13,7 +13,8 @@ from typing import Any, Final
 import msgspec
 from psycopg import Connection
 from psycopg.rows import TupleRow, dict_row
-from sqlalchemy.orm import make_transient_to_detached
+from sqlalchemy.orm.attributes import instance_state
+from sqlalchemy.orm.util import identity_key
 
 from omoi_os.domain.rules import Artifact, OpenTask, TaskFacts
 from omoi_os.domain.verdict import Verdict
@@ -198,5 +199,5 @@ def loaded[Row: (PhaseGateArtifact, PhaseGateResult)](model: type[Row], values: 
     """A detached object as if a session had loaded it: no attribute event fires, nothing is pending."""
     row: Row = model.__mapper__.class_manager.new_instance()
     row.__dict__.update(values)
-    make_transient_to_detached(row)
+    instance_state(row).key = identity_key(model, values["id"])
     return row

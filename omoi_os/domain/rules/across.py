@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
 
 from omoi_os.domain.evidence import ChangeFacts, CoverageFacts
 from omoi_os.domain.rules.measured import Measured
@@ -18,8 +17,8 @@ def changed_code_is_reported(evidence: Iterable[Measured]) -> Iterator[Finding]:
     if changes is None or report is None or not changes.code_files:
         return
     assert isinstance(report.facts, CoverageFacts)  # noqa: S101 - chosen for it
-    reported = {PurePosixPath(file.path.replace("\\", "/")).name for file in report.facts.files}
-    unreported = [path for path in changes.code_files if PurePosixPath(path).name not in reported]
+    reported = {_name(file.path.replace("\\", "/")) for file in report.facts.files}
+    unreported = [path for path in changes.code_files if _name(path) not in reported]
     if len(unreported) < len(changes.code_files):
         return
     more = f" and {len(unreported) - 3:,} more" if len(unreported) > 3 else ""
@@ -33,3 +32,8 @@ def changed_code_is_reported(evidence: Iterable[Measured]) -> Iterator[Finding]:
         "Run the tests with coverage of the changed code and write the report again.",
         Severity.WARN,
     )
+
+
+def _name(path: str) -> str:
+    """The last part; folders differ between where tests run and where git stands."""
+    return path.rpartition("/")[2]
