@@ -9,7 +9,7 @@ from fastapi import Depends, Query, Request
 from omoi_os.bootstrap import Services
 from omoi_os.services.database import DatabaseService
 
-# Coroutines, because FastAPI sends plain functions through a thread of their own, which costs more than they do.
+# Coroutines: FastAPI would send plain functions through a thread of their own, which costs more than they do.
 
 
 async def get_services(request: Request) -> Services:
