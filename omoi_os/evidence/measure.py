@@ -8,6 +8,7 @@ and for kinds that are not files there.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ _INLINE_KEYS: Final[Mapping[EvidenceKind, tuple[str, ...]]] = {
 _SEVERAL: Final = frozenset({EvidenceKind.COVERAGE, EvidenceKind.SUITE, EvidenceKind.PRESENCE})
 """Kinds that may be spread over several files, named in `paths`."""
 
+_COMMIT_ID: Final = re.compile(r"\b[0-9a-f]{40,64}\b")
 _remembered: Final = Memory()
 
 
@@ -111,7 +113,7 @@ def _from_range(artifact: Artifact, place: _Place) -> Measured:
     diff = open_range(place.root, place.base)
     if isinstance(diff, Unreadable):
         return Measured(artifact, diff, _claims(artifact), "git")
-    where = f"diff from the {diff.base_name}"
+    where = f"diff from the {_COMMIT_ID.sub(lambda found: found[0][:12], diff.base_name)}"
     return Measured(artifact, read_diff(io.BytesIO(diff.diff)), _claims(artifact), where)
 
 

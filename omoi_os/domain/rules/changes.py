@@ -50,6 +50,10 @@ def summary(facts: ChangeFacts) -> str:
     return ", ".join(said)
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
 def _names(paths: Sequence[str]) -> str:
     more = len(paths) - 3
     return ", ".join(paths[:3]) + (f" and {more:,} more" if more > 0 else "")
@@ -60,7 +64,7 @@ def no_weakened_tests(measured: Measured) -> Iterator[Finding]:
     facts = measured.facts
     if not isinstance(facts, ChangeFacts) or not facts.weakenings:
         return
-    first = "; ".join(f"{item.what} ({item.where})" for item in facts.weakenings[:3])
+    first = "; ".join(f"{_short(item.what)} ({item.where})" for item in facts.weakenings[:3])
     more = len(facts.weakenings) - 3
     yield Finding(
         f"{measured.artifact.type}.weakened_tests",
