@@ -147,6 +147,34 @@ def test_collectors_at_the_same_moment_collect_once(
         assert session.scalar(select(func.count()).select_from(PhaseGateArtifact)) == 40
 
 
+def test_a_collector_waits_for_another_and_then_finds_nothing(
+    gate_service: PhaseGateService, db_service: DatabaseService, ticket: str, add_task: AddTask
+) -> None:
+    add_task(PASS, EVIDENCE)
+    collected: list[int] = []
+
+    def second() -> None:
+        collected.append(len(gate_service.collect_artifacts(ticket, Phase.TESTING)))
+
+    with db_service.get_session() as session:
+        first = gate_service.collect_artifacts(ticket, Phase.TESTING, session=session)
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive(), "the second collector did not wait"
+    thread.join()
+    assert (len(first), collected) == (2, [0])
+
+
+def test_an_inconclusive_gate_lets_nothing_through(
+    gate_service: PhaseGateService, ticket: str, add_task: AddTask
+) -> None:
+    add_task({"type": "test_results", "content": {"all_passed": True}}, EVIDENCE)
+    allowed, reasons = gate_service.can_transition(ticket, Phase.DEPLOYMENT)
+    assert allowed is False
+    assert "only claims" in reasons[0]
+
+
 # Measuring
 
 
