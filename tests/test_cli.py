@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -222,22 +223,37 @@ def test_a_mistake_is_answered_by_one_sentence_and_2(
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"),
+    ("variable", "value", "code"),
     [
-        ("OMOI_PORT", "many"),
-        ("OMOI_DATABASE_URL", "mysql://somewhere/else"),
-        ("OMOI_DATABASE_URL", "postgresql://someone:hunter2@127.0.0.1:1/nothing"),
-        ("OMOI_HOME", "/dev/null/omoi"),
+        ("OMOI_PORT", "many", 2),
+        ("OMOI_DATABASE_URL", "mysql://somewhere/else", 2),
+        ("OMOI_DATABASE_URL", "postgresql://someone:hunter2@127.0.0.1:1/nothing", 5),
+        ("OMOI_HOME", "/dev/null/omoi", 5),
     ],
 )
 def test_a_setting_that_does_not_work_is_told_without_a_traceback(
-    tmp_path: Path, variable: str, value: str
+    tmp_path: Path, variable: str, value: str, code: int
 ) -> None:
     done = omoi("review", cwd=tmp_path, **{variable: value})
-    assert done.returncode == 2
+    assert done.returncode == code
     assert done.stderr.startswith("omoi: ")
     assert "Traceback" not in done.stderr
     assert "hunter2" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_wrong_usage(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = omoi("serve", "--port", str(taken.getsockname()[1]), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "choose another port" in done.stderr
+
+
+def test_a_diff_is_not_chosen_where_git_knows_it(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "x.diff").write_text("")
+    done = omoi("review", "-e", "code_changes=x.diff", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--base" in done.stderr
 
 
 def test_the_version_and_the_help_are_answers_and_no_mistakes(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from omoi_os import __version__
-from omoi_os.errors import OmoiError
+from omoi_os.errors import DatabaseUnavailable, OmoiError
 
 USAGE: Final = 2
 NO_VERDICT: Final = 5
@@ -22,7 +22,7 @@ app: Final = App(
     name="omoi",
     version=__version__,
     help="Finds out whether work that is called done is done.",
-    help_epilogue="Exit codes: 0 passed, 1 blocked, 2 wrong usage, 3 inconclusive.",
+    help_epilogue="Exit codes: 0 passed, 1 blocked, 2 wrong usage, 3 inconclusive, 5 no verdict.",
 )
 app.command("omoi_os.cli.review:review", name="review", help="Review a working tree.")
 app.command("omoi_os.cli.demo:demo", name="demo", help="Review three sample tickets.")
@@ -43,7 +43,7 @@ def main() -> None:
         sys.exit(USAGE)
     except OmoiError as error:
         print(_sentence(error.message), file=sys.stderr)
-        sys.exit(USAGE)
+        sys.exit(NO_VERDICT if isinstance(error, DatabaseUnavailable) else USAGE)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception:  # noqa: BLE001 - Python would end with 1, and 1 says that the work is blocked

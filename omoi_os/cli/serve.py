@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
 import uvicorn
@@ -33,6 +34,7 @@ def serve(*, host: str | None = None, port: int | None = None) -> int:
             f"--host {address}: only loopback addresses (127.0.0.1, ::1, localhost) are allowed, "
             "because there are no API keys yet"
         )
+    _refuse_busy(address, settings.port)
     logs.configure(json_lines=not sys.stderr.isatty())
     with opened(settings) as services:
         shown = f"[{address}]" if ":" in address else address
@@ -41,3 +43,13 @@ def serve(*, host: str | None = None, port: int | None = None) -> int:
             create_app(services), host=address, port=settings.port, log_level="warning", http="httptools"
         )
     return 0
+
+
+def _refuse_busy(address: str, port: int) -> None:
+    """Say that the port is taken, before a database is started and an address announced."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.create_server((address, port), family=family):
+            pass
+    except OSError as error:
+        raise InvalidInput(f"--port {port}: {error.strerror}; choose another port") from None

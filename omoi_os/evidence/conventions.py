@@ -86,7 +86,7 @@ def _find(workspace: Workspace, required: RequiredArtifact) -> Found | Unreadabl
 
 
 def _all(workspace: Workspace, names: tuple[str, ...]) -> Found | Unreadable | None:
-    listed = workspace.find([pattern for name in names for pattern in (name, f"**/{name}")])
+    listed = workspace.find(_anywhere(names))
     if isinstance(listed, Unreadable):
         return listed
     taken = tuple(path for path in listed if not _EXAMPLES.search(path))
@@ -101,8 +101,14 @@ def _first_name(workspace: Workspace, names: tuple[str, ...]) -> Found | Unreada
         if usable := [path for path in listed if not _EXAMPLES.search(path)]:
             nearest = min(path.count("/") for path in usable)
             taken = tuple(path for path in usable if path.count("/") == nearest)
-            return Found(taken, tuple(path for path in listed if path not in taken))
+            others = workspace.find(_anywhere(names))
+            known = listed if isinstance(others, Unreadable) else others
+            return Found(taken, tuple(path for path in known if path not in taken))
     return None
+
+
+def _anywhere(names: tuple[str, ...]) -> list[str]:
+    return [pattern for name in names for pattern in (name, f"**/{name}")]
 
 
 def _best_document(workspace: Workspace, type_: str, patterns: tuple[str, ...]) -> Found | Unreadable | None:

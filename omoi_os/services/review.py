@@ -97,6 +97,9 @@ def _evidence(root: Path, policy: PhasePolicy, given: Mapping[str, Sequence[str]
         if type_ not in policy.artifact_types:
             wanted = ", ".join(policy.artifact_types)
             raise InvalidInput(f"{policy.phase.value} does not ask for {type_!r}; it asks for {wanted}")
+    in_git = any((folder / ".git").exists() for folder in (root, *root.parents))
+    if in_git and any(item.type in given for item in policy.artifacts if item.kind is EvidenceKind.CHANGES):
+        raise InvalidInput("the change is taken from git here; name a commit with --base to compare with")
     opened = open_workspace(root)
     if isinstance(opened, Unreadable):
         raise InvalidInput(f"{root}: {opened.detail}. {opened.fix}")

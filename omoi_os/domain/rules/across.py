@@ -10,7 +10,11 @@ from omoi_os.domain.verdict import Finding, Outcome, Severity
 
 
 def changed_code_is_reported(evidence: Iterable[Measured]) -> Iterator[Finding]:
-    """Tell where a coverage report mentions none of the changed code: it may be old, or of other code."""
+    """The coverage report knows the code that was changed.
+
+    If it mentions none of it, it is old or of other code, and its number says nothing. If it mentions some,
+    the rest is told: code outside of what coverage was asked to measure is common and often right.
+    """
     given = list(evidence)
     changes = next((item.facts for item in given if isinstance(item.facts, ChangeFacts)), None)
     report = next((item for item in given if isinstance(item.facts, CoverageFacts)), None)
@@ -18,19 +22,20 @@ def changed_code_is_reported(evidence: Iterable[Measured]) -> Iterator[Finding]:
         return
     assert isinstance(report.facts, CoverageFacts)  # noqa: S101 - chosen for it
     reported = {_name(file.path.replace("\\", "/")) for file in report.facts.files}
-    unreported = [path for path in changes.code_files if _name(path) not in reported]
-    if len(unreported) < len(changes.code_files):
+    missing = [path for path in changes.code_files if _name(path) not in reported]
+    if not missing:
         return
-    more = f" and {len(unreported) - 3:,} more" if len(unreported) > 3 else ""
+    none = len(missing) == len(changes.code_files)
+    more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
     yield Finding(
         f"{report.artifact.type}.changed_code",
-        Outcome.FAIL,
-        "changed_code_not_reported",
-        f"the report mentions none of the changed code: {', '.join(unreported[:3])}{more}",
+        Outcome.UNKNOWN if none else Outcome.FAIL,
+        "changed_code_not_reported" if none else "changed_code_partly_reported",
+        f"the report does not mention {', '.join(missing[:3])}{more}",
         "a report on the code that was changed",
         report.where,
         "Run the tests with coverage of the changed code and write the report again.",
-        Severity.WARN,
+        Severity.BLOCK if none else Severity.WARN,
     )
 
 
