@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from omoi_os.domain.evidence import ChangeFacts, CoverageFacts
-from omoi_os.domain.rules.measured import Measured
+from omoi_os.domain.rules.measured import Measured, and_more
 from omoi_os.domain.verdict import Finding, Outcome, Severity
 
 
@@ -26,12 +26,11 @@ def changed_code_is_reported(evidence: Iterable[Measured]) -> Iterator[Finding]:
     if not missing:
         return
     none = len(missing) == len(changes.code_files)
-    more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
     yield Finding(
         f"{report.artifact.type}.changed_code",
         Outcome.UNKNOWN if none else Outcome.FAIL,
         "changed_code_not_reported" if none else "changed_code_partly_reported",
-        f"the report does not mention {', '.join(missing[:3])}{more}",
+        f"the report does not mention {', '.join(missing[:3])}{and_more(len(missing))}",
         "a report on the code that was changed",
         report.where,
         "Run the tests with coverage of the changed code and write the report again.",

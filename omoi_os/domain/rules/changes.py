@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from omoi_os.domain.evidence import ChangeFacts
-from omoi_os.domain.rules.measured import Measured, false_claim, wrong_kind
-from omoi_os.domain.verdict import Finding, Outcome, Severity
+from omoi_os.domain.rules.measured import Measured, Note, and_more, false_claim, wrong_kind
+from omoi_os.domain.verdict import Finding, Outcome
 
 NEEDED: Final = "code comes with a new or extended test that asserts"
 
@@ -55,8 +55,7 @@ def _short(text: str) -> str:
 
 
 def _names(paths: Sequence[str]) -> str:
-    more = len(paths) - 3
-    return ", ".join(paths[:3]) + (f" and {more:,} more" if more > 0 else "")
+    return ", ".join(paths[:3]) + and_more(len(paths))
 
 
 def no_weakened_tests(measured: Measured) -> Iterator[Finding]:
@@ -65,17 +64,13 @@ def no_weakened_tests(measured: Measured) -> Iterator[Finding]:
     if not isinstance(facts, ChangeFacts) or not facts.weakenings:
         return
     first = "; ".join(f"{_short(item.what)} ({item.where})" for item in facts.weakenings[:3])
-    more = len(facts.weakenings) - 3
-    yield Finding(
-        f"{measured.artifact.type}.weakened_tests",
-        Outcome.FAIL,
+    yield Note(
+        "weakened_tests",
         "tests_weakened",
-        first + (f" and {more:,} more" if more > 0 else ""),
+        first + and_more(len(facts.weakenings)),
         "tests that say at least as much as before",
-        measured.where,
         "Restore these tests, or have a person confirm that they are no longer needed.",
-        Severity.WARN,
-    )
+    ).about(measured)
 
 
 def change_claims(measured: Measured) -> Iterator[Finding]:

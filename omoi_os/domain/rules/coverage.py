@@ -7,8 +7,8 @@ from typing import Final
 
 from omoi_os.domain.evidence import CoverageFacts
 from omoi_os.domain.policy import MinCoverage
-from omoi_os.domain.rules.measured import Measured, false_claim, wrong_kind
-from omoi_os.domain.verdict import Finding, Outcome, Severity
+from omoi_os.domain.rules.measured import Measured, Note, false_claim, wrong_kind
+from omoi_os.domain.verdict import Finding, Outcome
 
 TOLERANCE_POINTS: Final = 1.0
 """Points by which a claim may differ: producers round, and some count branches in."""
@@ -73,16 +73,13 @@ def coverage_header_agrees(measured: Measured) -> Iterator[Finding]:
     """Tell where a report's own percentage differs from its lines."""
     facts = measured.facts
     if isinstance(facts, CoverageFacts) and facts.declared:
-        yield Finding(
-            f"{measured.artifact.type}.declared_percentage",
-            Outcome.FAIL,
+        yield Note(
+            "declared_percentage",
             "header_differs_from_lines",
             "; ".join(facts.declared[:3]),
             "a header that agrees with the listed lines",
-            measured.where,
             "Nothing has to be done; the lines were counted.",
-            Severity.WARN,
-        )
+        ).about(measured)
 
 
 def coverage_claims(measured: Measured) -> Iterator[Finding]:

@@ -8,9 +8,9 @@ from typing import Final
 
 from omoi_os.domain.evidence import DocumentFacts, Heading
 from omoi_os.domain.policy import MinLength, RequiredSections
-from omoi_os.domain.rules.measured import Measured, false_claim, wrong_kind
+from omoi_os.domain.rules.measured import Measured, Note, and_more, false_claim, wrong_kind
 from omoi_os.domain.slugs import slugify
-from omoi_os.domain.verdict import Finding, Outcome, Severity
+from omoi_os.domain.verdict import Finding, Outcome
 
 _REMARK: Final = re.compile(r"\s*\([^()]*\)\s*:?\s*$")
 
@@ -114,17 +114,13 @@ def no_placeholders(measured: Measured) -> Iterator[Finding]:
     if not isinstance(facts, DocumentFacts) or not facts.placeholders:
         return
     shown = ", ".join(f"“{item.text}” in line {item.line}" for item in facts.placeholders[:3])
-    more = len(facts.placeholders) - 3
-    yield Finding(
-        f"{measured.artifact.type}.placeholders",
-        Outcome.FAIL,
+    yield Note(
+        "placeholders",
         "placeholders_left",
-        shown + (f" and {more} more" if more > 0 else ""),
+        shown + and_more(len(facts.placeholders)),
         "a text without unfilled placeholders",
-        measured.where,
         "Replace each placeholder by what it stands for.",
-        Severity.WARN,
-    )
+    ).about(measured)
 
 
 def document_claims(measured: Measured) -> Iterator[Finding]:

@@ -22,9 +22,9 @@ from omoi_os.domain.rules.across import changed_code_is_reported
 from omoi_os.domain.rules.changes import change_claims, code_comes_with_tests, no_weakened_tests
 from omoi_os.domain.rules.coverage import coverage_at_least, coverage_claims, coverage_header_agrees
 from omoi_os.domain.rules.documents import at_least_characters, document_claims, has_sections, no_placeholders
-from omoi_os.domain.rules.measured import Artifact, Facts, Measured, wrong_kind
+from omoi_os.domain.rules.measured import CORRECT_THE_CLAIM, Artifact, Facts, Measured, Note, wrong_kind
 from omoi_os.domain.rules.suites import headers_agree, no_failed_tests, suite_claims
-from omoi_os.domain.verdict import Finding, Outcome, Severity
+from omoi_os.domain.verdict import Finding, Outcome
 
 __all__ = ["Artifact", "Facts", "Measured", "OpenTask", "TaskFacts", "gate_findings"]
 
@@ -150,13 +150,10 @@ def _is_there(required: RequiredArtifact, measured: Measured) -> Finding:
 
 def _unusable_claims(measured: Measured) -> Iterator[Finding]:
     if measured.claims.problems:
-        yield Finding(
-            f"{measured.artifact.type}.claims",
-            Outcome.FAIL,
+        yield Note(
+            "claims",
             "claim_unusable",
             "; ".join(measured.claims.problems),
             "claims of the right type that agree with one another",
-            measured.where,
-            "Correct the claim; only what is measured counts.",
-            Severity.WARN,
-        )
+            CORRECT_THE_CLAIM,
+        ).about(measured)

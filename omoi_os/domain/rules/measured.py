@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from omoi_os.domain.claims import Claims
 from omoi_os.domain.evidence import (
@@ -71,15 +71,42 @@ def wrong_kind(criterion: str, needed: str, measured: Measured) -> Finding:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to tell about an artifact beside its criteria; it does not decide the gate.
+
+    Attributes:
+        name: The second half of the finding's criterion; the others are as in `Finding`.
+    """
+
+    name: str
+    code: str
+    found: str
+    needed: str
+    fix: str
+
+    def about(self, measured: Measured) -> Finding:
+        criterion = f"{measured.artifact.type}.{self.name}"
+        return Finding(
+            criterion,
+            Outcome.FAIL,
+            self.code,
+            self.found,
+            self.needed,
+            measured.where,
+            self.fix,
+            Severity.WARN,
+        )
+
+
+CORRECT_THE_CLAIM: Final = "Correct the claim; only what is measured counts."
+
+
 def false_claim(measured: Measured, found: str, needed: str) -> Finding:
-    """The finding for a claim that the measurement contradicts; the criterion itself decides the gate."""
-    return Finding(
-        f"{measured.artifact.type}.claims",
-        Outcome.FAIL,
-        "claim_differs_from_measurement",
-        found,
-        needed,
-        measured.where,
-        "Correct the claim; only what is measured counts.",
-        Severity.WARN,
-    )
+    """The finding for a claim that the measurement contradicts."""
+    return Note("claims", "claim_differs_from_measurement", found, needed, CORRECT_THE_CLAIM).about(measured)
+
+
+def and_more(count: int, shown: int = 3) -> str:
+    """How a list of `count` things goes on after the first few of them."""
+    return f" and {count - shown:,} more" if count > shown else ""

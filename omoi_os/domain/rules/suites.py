@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from omoi_os.domain.evidence import SuiteFacts
-from omoi_os.domain.rules.measured import Measured, false_claim, wrong_kind
-from omoi_os.domain.verdict import Finding, Outcome, Severity
+from omoi_os.domain.rules.measured import Measured, Note, false_claim, wrong_kind
+from omoi_os.domain.verdict import Finding, Outcome
 
 NEEDED: Final = "at least one executed test, and none that failed"
 
@@ -49,16 +49,13 @@ def headers_agree(measured: Measured) -> Iterator[Finding]:
     """Tell where a report's own totals differ from its cases; the cases were counted."""
     facts = measured.facts
     if isinstance(facts, SuiteFacts) and facts.declared:
-        yield Finding(
-            f"{measured.artifact.type}.declared_totals",
-            Outcome.FAIL,
+        yield Note(
+            "declared_totals",
             "totals_differ_from_cases",
             "; ".join(facts.declared[:3]),
             "totals that agree with the listed cases",
-            measured.where,
             "Nothing has to be done; the cases were counted.",
-            Severity.WARN,
-        )
+        ).about(measured)
 
 
 def suite_claims(measured: Measured) -> Iterator[Finding]:
