@@ -60,6 +60,30 @@ class PhaseHasNoGate(InvalidInput):
     code = "phase_has_no_gate"
 
 
+class UnknownDependency(InvalidInput):
+    """A task can only depend on tasks that exist."""
+
+    code = "unknown_dependency"
+
+
+class DependencyFailed(InvalidInput):
+    """A task cannot wait for one that failed for good."""
+
+    code = "dependency_failed"
+
+
+class DependencyCycle(InvalidInput):
+    """Tasks cannot wait for one another in a circle."""
+
+    code = "dependency_cycle"
+
+
+class TemplateInvalid(InvalidInput):
+    """A task template cannot be used."""
+
+    code = "template_invalid"
+
+
 class WorkspaceNotAllowed(InvalidInput):
     """The workspace must be a folder under one of the roots that the operator allows."""
 
@@ -71,6 +95,30 @@ class Conflict(OmoiError):
 
     status = 409
     code = "conflict"
+
+
+class TransitionNotAllowed(Conflict):
+    """A ticket cannot move there from the phase that it is in."""
+
+    code = "transition_not_allowed"
+
+
+class GateClosed(Conflict):
+    """The gate of the ticket's phase is closed; `blocking_reasons` say why."""
+
+    code = "gate_closed"
+
+
+class TaskMoveNotAllowed(Conflict):
+    """A task cannot go from its status to that one."""
+
+    code = "task_move_not_allowed"
+
+
+class NotYourTask(Conflict):
+    """Another agent has this task now, or it is back in the queue; stop working on it."""
+
+    code = "not_your_task"
 
 
 class DatabaseUnavailable(OmoiError):

@@ -34,9 +34,10 @@ class Priority(StrEnum):
 
 
 class AgentStatus(StrEnum):
-    """How an agent stands."""
+    """How an agent stands; `STALE` and `TIMEOUT` were silent for too long, and lost their tasks."""
 
     IDLE = "idle"
     RUNNING = "running"
     STALE = "stale"
+    TIMEOUT = "timeout"
     FAILED = "failed"

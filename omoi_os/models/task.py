@@ -3,11 +3,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import DateTime, ForeignKey, Index, Integer, String, Text, text
+from sqlalchemy import Computed, DateTime, ForeignKey, Index, Integer, SmallInteger, String, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from omoi_os.domain.statuses import Priority, TaskStatus
+from omoi_os.domain.tasks import PERMANENT_ERROR
 from omoi_os.models.base import Base, new_id
 from omoi_os.utils.datetime import utc_now
 
@@ -26,14 +27,33 @@ The digest is compared instead of a flag being reset, so a result that is correc
 collected again.
 """
 
+RANK = "CASE priority WHEN 'CRITICAL' THEN 0 WHEN 'HIGH' THEN 1 WHEN 'MEDIUM' THEN 2 ELSE 3 END"
+
+PENDING = "status = 'pending'"
+WAITING = f"{PENDING} AND dependencies IS NOT NULL"
+IN_FLIGHT = "status IN ('assigned', 'running')"
+RETRYABLE = (
+    "status = 'failed' AND retry_count < max_retries "
+    f"AND (error_message IS NULL OR lower(error_message) !~ '{PERMANENT_ERROR}')"
+)
+"""Failed tasks that may be tried again; computed from the row, so that it holds for rows of any origin."""
+
 
 class Task(Base):
     """One assignment of a ticket's phase.
+
+    The partial indexes hold only what is still to be done, so that no choice costs more as finished tasks
+    pile up.
 
     Attributes:
         result: What the worker handed in; its `artifacts` are collected by the gate.
         dependencies: `{"depends_on": [task id, …]}`.
         collected_digest: SHA-256 of the result from which artifacts were collected last.
+        priority_rank: 0 for the most urgent; kept by the database.
+        required_capabilities: A list of texts that an agent must offer; None for any agent.
+        not_before: Until then a retry waits.
+        assigned_at: When it was taken; a timeout counts from here until it is started.
+        generation_key: Of a task that a template made; once per ticket and phase.
     """
 
     __tablename__ = "tasks"
@@ -45,6 +65,29 @@ class Task(Base):
             postgresql_where=text("status <> 'completed'"),
         ),
         Index("idx_tasks_uncollected", "ticket_id", "phase_id", postgresql_where=text(UNCOLLECTED)),
+        Index("idx_tasks_ready", "priority_rank", "created_at", "id", postgresql_where=text(PENDING)),
+        Index(
+            "idx_tasks_ready_in_phase",
+            *("phase_id", "priority_rank", "created_at", "id"),
+            postgresql_where=text(PENDING),
+        ),
+        Index(
+            "idx_tasks_waiting",
+            "dependencies",
+            postgresql_using="gin",
+            postgresql_ops={"dependencies": "jsonb_path_ops"},
+            postgresql_where=text(WAITING),
+        ),
+        Index("idx_tasks_in_flight", "assigned_agent_id", "id", postgresql_where=text(IN_FLIGHT)),
+        Index("idx_tasks_retryable", "phase_id", "id", postgresql_where=text(RETRYABLE)),
+        Index("idx_tasks_created", "created_at", "id"),
+        Index("idx_tasks_status", "status", "created_at", "id"),
+        Index(
+            "uq_tasks_generation_key",
+            *("ticket_id", "phase_id", "generation_key"),
+            unique=True,
+            postgresql_where=text("generation_key IS NOT NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(String, primary_key=True, default=new_id)
@@ -53,6 +96,7 @@ class Task(Base):
     task_type: Mapped[str] = mapped_column(String(100))
     description: Mapped[str | None] = mapped_column(Text)
     priority: Mapped[str] = mapped_column(String(20), default=Priority.MEDIUM)
+    priority_rank: Mapped[int] = mapped_column(SmallInteger, Computed(RANK, persisted=True))
     status: Mapped[str] = mapped_column(String(50), default=TaskStatus.PENDING)
     assigned_agent_id: Mapped[str | None] = mapped_column(String)
     conversation_id: Mapped[str | None] = mapped_column(String)
@@ -62,6 +106,10 @@ class Task(Base):
     retry_count: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     max_retries: Mapped[int] = mapped_column(Integer, default=3, server_default="3")
     timeout_seconds: Mapped[int | None] = mapped_column(Integer)
+    required_capabilities: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
+    not_before: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    assigned_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    generation_key: Mapped[str | None] = mapped_column(String(200))
     collected_digest: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=utc_now)
     started_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
