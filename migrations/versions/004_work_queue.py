@@ -52,7 +52,7 @@ def upgrade() -> None:
         ["dependencies"],
         postgresql_using="gin",
         postgresql_ops={"dependencies": "jsonb_path_ops"},
-        postgresql_where=sa.text(f"{PENDING} AND dependencies IS NOT NULL"),
+        postgresql_where=sa.text("status IN ('pending', 'failed') AND dependencies IS NOT NULL"),
     )
     op.create_index(
         "uq_tasks_generation_key",

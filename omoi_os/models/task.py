@@ -30,7 +30,7 @@ collected again.
 RANK = "CASE priority WHEN 'CRITICAL' THEN 0 WHEN 'HIGH' THEN 1 WHEN 'MEDIUM' THEN 2 ELSE 3 END"
 
 PENDING = "status = 'pending'"
-WAITING = f"{PENDING} AND dependencies IS NOT NULL"
+WAITING = "status IN ('pending', 'failed') AND dependencies IS NOT NULL"
 IN_FLIGHT = "status IN ('assigned', 'running')"
 RETRYABLE = (
     "status = 'failed' AND retry_count < max_retries "

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,11 +12,13 @@ from sqlalchemy.orm import Session
 from omoi_os.domain.phases import Phase, parse_phase
 from omoi_os.domain.statuses import Priority, TicketStatus
 from omoi_os.domain.storable import problem_in_text
+from omoi_os.domain.tasks import read_priority
 from omoi_os.errors import InvalidInput, NotFound, WorkspaceNotAllowed
 from omoi_os.models.event import Event
 from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
 from omoi_os.models.ticket import Ticket
 from omoi_os.services.database import DatabaseService
+from omoi_os.services.paging import read_cursor, write_cursor
 from omoi_os.store import tickets
 from omoi_os.store.tickets import Page
 
@@ -84,7 +83,7 @@ class TicketService:
             description=new.description,
             phase_id=phase,
             status=TicketStatus.PENDING,
-            priority=_priority(new.priority),
+            priority=read_priority(new.priority),
             workspace_path=self._workspace(new.workspace),
         )
         with self.db.get_session() as session:
@@ -121,7 +120,7 @@ class TicketService:
                 f"status: {status[:40]!r} is not one of {', '.join(TicketStatus)}", field="status"
             )
         with self.db.get_session() as session:
-            return tickets.page(session, phase, status, limit, _read_cursor(cursor))
+            return tickets.page(session, phase, status, limit, read_cursor(cursor))
 
     def add_artifact(self, ticket_id: str, new: NewArtifact, *, collected_by: str) -> PhaseGateArtifact:
         """Attach an artifact; the newest of a type is the one that is reviewed.
@@ -215,31 +214,8 @@ def _find(session: Session, ticket_id: str) -> Ticket:
     return ticket
 
 
-def _priority(name: str) -> Priority:
-    try:
-        return Priority(name.upper())
-    except ValueError:
-        raise InvalidInput(
-            f"priority: {name[:40]!r} is not one of {', '.join(Priority)}", field="priority"
-        ) from None
-
-
 def _tell(session: Session, event_type: str, ticket_id: str, payload: dict[str, Any]) -> None:
     session.add(Event(event_type=event_type, entity_type="ticket", entity_id=ticket_id, payload=payload))
-
-
-def _read_cursor(cursor: str | None) -> tuple[datetime, str] | None:
-    if cursor is None:
-        return None
-    try:
-        moment, _, ticket_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
-        if problem_in_text(ticket_id, LONGEST_ID):
-            raise ValueError
-        return datetime.fromisoformat(moment), ticket_id
-    except (ValueError, binascii.Error):
-        raise InvalidInput(
-            "cursor: use the next_cursor of the page before, unchanged", field="cursor"
-        ) from None
 
 
 def next_cursor(page: Page) -> str | None:
@@ -247,4 +223,4 @@ def next_cursor(page: Page) -> str | None:
     if not page.more:
         return None
     last = page.tickets[-1]
-    return base64.urlsafe_b64encode(f"{last.created_at.isoformat()} {last.id}".encode()).decode()
+    return write_cursor(last.created_at, last.id)

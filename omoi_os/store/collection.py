@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from psycopg import Connection, errors
-from psycopg.rows import TupleRow, dict_row
+from psycopg.rows import TupleRow
 
 from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
 from omoi_os.models.task import RESULT_DIGEST, UNCOLLECTED
-from omoi_os.store.gates import loaded
+from omoi_os.store.rows import fetch_all
 
 MAX_ENTRIES: Final = 1000
 """Artifacts of one result; what follows is left aside and told."""
@@ -118,9 +118,8 @@ FROM inserted ORDER BY seq
 
 def collect(connection: Connection[TupleRow], ticket_id: str, phase_id: str) -> list[PhaseGateArtifact]:
     """Turn what completed tasks handed in into artifacts; each form of a result once."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(_COLLECT + _ROWS, {"ticket": ticket_id, "phase": phase_id}).fetchall()
-    return [loaded(PhaseGateArtifact, row) for row in rows]
+    values = {"ticket": ticket_id, "phase": phase_id}
+    return fetch_all(connection, PhaseGateArtifact, _COLLECT + _ROWS, values)
 
 
 def collect_quietly(connection: Connection[TupleRow], ticket_id: str, phase_id: str) -> None:

@@ -12,16 +12,14 @@ from typing import Any, Final
 
 import msgspec
 from psycopg import Connection
-from psycopg.rows import TupleRow, dict_row
-from sqlalchemy.orm.attributes import instance_state
-from sqlalchemy.orm.util import identity_key
+from psycopg.rows import TupleRow
 
 from omoi_os.domain.rules import Artifact, OpenTask, TaskFacts
 from omoi_os.domain.verdict import Verdict
 from omoi_os.models.base import new_id
-from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.models.task import UNCOLLECTED
+from omoi_os.store.rows import fetch_one, loaded
 
 OPEN_COUNTED: Final = 1000
 """Open tasks are counted up to here; a phase with more says "at least"."""
@@ -190,14 +188,4 @@ def record_result(connection: Connection[TupleRow], decision: Decision) -> Phase
 
 def latest_result(connection: Connection[TupleRow], ticket_id: str, phase_id: str) -> PhaseGateResult | None:
     """The verdict that was recorded last."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(LATEST_RESULT, {"ticket": ticket_id, "phase": phase_id}).fetchone()
-    return None if row is None else loaded(PhaseGateResult, row)
-
-
-def loaded[Row: (PhaseGateArtifact, PhaseGateResult)](model: type[Row], values: dict[str, Any]) -> Row:
-    """A detached object as if a session had loaded it: no attribute event fires, nothing is pending."""
-    row: Row = model.__mapper__.class_manager.new_instance()
-    row.__dict__.update(values)
-    instance_state(row).key = identity_key(model, values["id"])
-    return row
+    return fetch_one(connection, PhaseGateResult, LATEST_RESULT, {"ticket": ticket_id, "phase": phase_id})

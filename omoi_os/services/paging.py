@@ -1,0 +1,36 @@
+"""Cursors of lists that are ordered by time and id."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+
+from omoi_os.domain.storable import problem_in_text
+from omoi_os.errors import InvalidInput
+
+_LONGEST_ID = 200
+
+
+def write_cursor(moment: datetime, id_: str) -> str:
+    """The cursor that continues after the row of this time and id."""
+    return base64.urlsafe_b64encode(f"{moment.isoformat()} {id_}".encode()).decode()
+
+
+def read_cursor(cursor: str | None) -> tuple[datetime, str] | None:
+    """Time and id of the last row that was seen.
+
+    Raises:
+        InvalidInput: It is not a cursor that was handed out.
+    """
+    if cursor is None:
+        return None
+    try:
+        moment, _, id_ = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
+        if problem_in_text(id_, _LONGEST_ID):
+            raise ValueError
+        return datetime.fromisoformat(moment), id_
+    except (ValueError, binascii.Error):
+        raise InvalidInput(
+            "cursor: use the next_cursor of the page before, unchanged", field="cursor"
+        ) from None

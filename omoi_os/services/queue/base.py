@@ -1,0 +1,75 @@
+"""What the parts of the queue share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from omoi_os.domain.statuses import TaskStatus
+from omoi_os.domain.storable import problem_in_text
+from omoi_os.errors import NotFound, TaskMoveNotAllowed
+from omoi_os.models.task import Task
+from omoi_os.services.database import DatabaseService, driver_connection
+from omoi_os.services.tickets import LONGEST_ID
+from omoi_os.store import queue, task_moves
+
+
+class QueuePart:
+    """A part of the queue on a database."""
+
+    def __init__(self, db: DatabaseService) -> None:
+        self.db = db
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection[TupleRow]]:
+        with self.db.get_session() as session:
+            yield driver_connection(session)
+
+
+def no_task(task_id: str) -> NotFound:
+    """The error for a task that is not there."""
+    return NotFound(f"there is no task {task_id[:60]!r}", task_id=task_id[:60])
+
+
+def is_id(task_id: str) -> bool:
+    """Whether a row can have this id; the driver refuses others."""
+    return problem_in_text(task_id, LONGEST_ID) is None
+
+
+def existing(connection: Connection[TupleRow], task_id: str) -> Task:
+    """The task.
+
+    Raises:
+        NotFound: There is no such task.
+    """
+    task = queue.find(connection, task_id) if is_id(task_id) else None
+    if task is None:
+        raise no_task(task_id)
+    return task
+
+
+def refuse_move(connection: Connection[TupleRow], task_id: str, target: TaskStatus) -> TaskMoveNotAllowed:
+    """The error that says why a task did not move.
+
+    Raises:
+        NotFound: There is no such task.
+    """
+    task = existing(connection, task_id)
+    open_ones = queue.open_dependencies(connection, task_id) or []
+    if task.status == TaskStatus.PENDING and open_ones:
+        return TaskMoveNotAllowed(
+            f"the task cannot be {target.value}: it waits for {', '.join(open_ones[:3])}",
+            waits_for=open_ones[:20],
+        )
+    return TaskMoveNotAllowed(
+        f"a task that is {task.status} cannot become {target.value}", task_status=task.status
+    )
+
+
+def ended(connection: Connection[TupleRow], tasks: Sequence[Task]) -> None:
+    """What follows when tasks failed: those that wait for one that failed for good fail as well."""
+    if failed := [task.id for task in tasks if task.status == TaskStatus.FAILED]:
+        task_moves.fail_dependents(connection, failed)

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from omoi_os.domain.tasks import find_cycle
+from omoi_os.models.task import Task
+from omoi_os.services.queue.base import QueuePart, is_id
+from omoi_os.store import queue
+
+
+class Dependencies(QueuePart):
+    """What a task waits for, and what waits for it."""
+
+    def check_dependencies_complete(self, task_id: str) -> bool:
+        """Whether nothing keeps the task waiting; False for an unknown task."""
+        if not is_id(task_id):
+            return False
+        with self.db.single_statements() as connection:
+            return queue.open_dependencies(connection, task_id) == []
+
+    def get_blocked_tasks(self, task_id: str) -> list[Task]:
+        """The pending tasks that name this one as a dependency."""
+        if not is_id(task_id):
+            return []
+        with self.db.single_statements() as connection:
+            return queue.waiting_for(connection, task_id)
+
+    def detect_circular_dependencies(self, task_id: str, depends_on: Sequence[str]) -> list[str] | None:
+        """The circle that would arise if `task_id` depended on these; None where there is none.
+
+        Returns:
+            Ids in order; the first one of the circle stands at its end again.
+        """
+        usable = [item for item in depends_on if is_id(item)]
+        with self.db.single_statements() as connection:
+            waits_for = queue.waits_for(connection, usable)
+        return find_cycle(task_id, {**waits_for, task_id: list(depends_on)})

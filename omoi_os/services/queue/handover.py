@@ -1,0 +1,111 @@
+"""What an agent says about a task that it has. An agent that lost a task is told so, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from omoi_os.domain.statuses import TaskStatus
+from omoi_os.domain.tasks import PERMANENT
+from omoi_os.errors import InvalidInput, NotYourTask
+from omoi_os.models.base import check_json, check_text
+from omoi_os.models.task import Task
+from omoi_os.services.queue.base import QueuePart, ended, existing
+from omoi_os.store import agents, events, task_moves
+from omoi_os.store.task_moves import StatusChange
+
+LONGEST_MESSAGE: Final = 2000
+LONGEST_ERROR: Final = 20_000
+
+
+class Handover(QueuePart):
+    """Progress, completion, failure and release by the agent that has the task; each is a sign of life."""
+
+    def report_progress(
+        self, task_id: str, agent_id: str, message: str = "", *, percent: float | None = None
+    ) -> Task:
+        """Say that the task is being worked on; the first report starts it.
+
+        Raises:
+            NotFound: There is no such task.
+            NotYourTask: The agent does not have it.
+            InvalidInput: The message is too long, or percent is not from 0 to 100.
+        """
+        check_text("message", message, LONGEST_MESSAGE)
+        if percent is not None and not 0 <= percent <= 100:  # NaN compares as false
+            raise InvalidInput("percent: write a number from 0 to 100", field="percent")
+        with self._transaction() as connection:
+            task = _move(connection, task_id, agent_id, StatusChange(TaskStatus.RUNNING))
+            told = {"agent_id": agent_id, "message": message, "percent": percent}
+            events.tell(connection, "task.progress", "task", task_id, told)
+            return task
+
+    def complete_task(self, task_id: str, agent_id: str, result: Mapping[str, Any] | None = None) -> Task:
+        """Hand in a result; saying it twice is answered like the first time.
+
+        Raises:
+            NotFound, NotYourTask: As `report_progress`.
+            InvalidInput: The result cannot be stored.
+        """
+        check_json("result", result)
+        with self._transaction() as connection:
+            agents.beat(connection, agent_id)
+            before = existing(connection, task_id)
+            if before.status == TaskStatus.COMPLETED and before.assigned_agent_id == agent_id:
+                if before.result == result:
+                    return before
+                raise NotYourTask("the task is completed, with another result", task_id=task_id)
+            task = _move(connection, task_id, agent_id, StatusChange(TaskStatus.COMPLETED, result))
+            agents.rest(connection, agent_id)
+            return task
+
+    def fail_task(self, task_id: str, agent_id: str, error: str, *, permanent: bool = False) -> Task:
+        """Say that the task could not be done; it is tried again where that may help.
+
+        Args:
+            permanent: Another attempt would fail in the same way.
+
+        Raises:
+            NotFound, NotYourTask: As `report_progress`.
+            InvalidInput: The error is empty or too long.
+        """
+        if not error.strip():
+            raise InvalidInput("error: say what went wrong", field="error")
+        message = f"{PERMANENT}{error}" if permanent else error
+        check_text("error", message, LONGEST_ERROR)
+        with self._transaction() as connection:
+            failed = _move(
+                connection, task_id, agent_id, StatusChange(TaskStatus.FAILED, error_message=message)
+            )
+            agents.rest(connection, agent_id)
+            if (again := task_moves.retry(connection, task_id)) is not None:
+                return again
+            ended(connection, [failed])
+            return failed
+
+    def release_task(self, task_id: str, agent_id: str, reason: str = "") -> Task:
+        """Give the task back unfinished; it is available at once, and no retry is counted.
+
+        Raises:
+            NotFound, NotYourTask: As `report_progress`.
+        """
+        check_text("reason", reason, LONGEST_MESSAGE)
+        with self._transaction() as connection:
+            task = _move(connection, task_id, agent_id, StatusChange(TaskStatus.PENDING))
+            told = {"agent_id": agent_id, "reason": reason}
+            events.tell(connection, "task.released", "task", task_id, told)
+            agents.rest(connection, agent_id)
+            return task
+
+
+def _move(connection: Connection[TupleRow], task_id: str, agent_id: str, change: StatusChange) -> Task:
+    # The agent first, then its task: a sweep for silent agents locks them in the same order.
+    agents.beat(connection, agent_id)
+    existing(connection, task_id)
+    task = task_moves.set_status(connection, task_id, change, agent_id=agent_id)
+    if task is None:
+        raise NotYourTask(task_id=task_id)
+    return task

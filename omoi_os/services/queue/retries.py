@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from omoi_os.domain.statuses import TaskStatus
+from omoi_os.domain.tasks import is_permanent
+from omoi_os.models.task import Task
+from omoi_os.services.queue.base import QueuePart, existing, is_id, refuse_move
+from omoi_os.store import queue, task_moves
+
+
+class Retries(QueuePart):
+    """Failed tasks that are tried again."""
+
+    def is_retryable_error(self, message: str | None) -> bool:
+        """Whether another attempt may help: not where access, input or the thing itself is missing."""
+        return not is_permanent(message)
+
+    def should_retry(self, task_id: str) -> bool:
+        """Whether the task failed, has a retry left, and its error is not a permanent one."""
+        if not is_id(task_id):
+            return False
+        with self.db.single_statements() as connection:
+            task = queue.find(connection, task_id)
+        return (
+            task is not None
+            and task.status == TaskStatus.FAILED
+            and task.retry_count < task.max_retries
+            and not is_permanent(task.error_message)
+        )
+
+    def increment_retry(self, task_id: str) -> bool:
+        """Put a failed task back into the queue; its error and assignment are cleared.
+
+        It becomes available after about 2, 4, 8 … seconds (at most ten minutes), a random half of it less.
+
+        Returns:
+            False where `should_retry` is False.
+        """
+        if not is_id(task_id):
+            return False
+        with self._transaction() as connection:
+            return task_moves.retry(connection, task_id) is not None
+
+    def get_retryable_tasks(self, phase_id: str | None = None) -> list[Task]:
+        """Failed tasks that may be tried again, the oldest failure first."""
+        with self.db.single_statements() as connection:
+            return queue.retryable(connection, phase_id)
+
+    def retry_failed_tasks(self) -> int:
+        """`increment_retry` for all that may be tried again, up to a thousand; returns how many."""
+        with self._transaction() as connection:
+            return len(task_moves.retry_all(connection))
+
+    def reset_task(self, task_id: str) -> list[Task]:
+        """Begin a failed task anew with all its retries, and those that failed only because it did.
+
+        Raises:
+            NotFound: There is no such task.
+            TaskMoveNotAllowed: It did not fail.
+        """
+        with self._transaction() as connection:
+            existing(connection, task_id)
+            if not (tasks := task_moves.reset(connection, task_id)):
+                raise refuse_move(connection, task_id, TaskStatus.PENDING)
+            return tasks
