@@ -11,9 +11,14 @@ from sqlalchemy.exc import OperationalError
 
 from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.errors import DatabaseUnavailable, EmbeddedDatabaseError
+from omoi_os.services.agent_health import AgentHealthService
 from omoi_os.services.database import DatabaseService
+from omoi_os.services.housekeeping import Housekeeping
 from omoi_os.services.phase_gate import PhaseGateService
+from omoi_os.services.phase_service import PhaseService
 from omoi_os.services.review import ReviewService
+from omoi_os.services.task_generator import TaskGeneratorService
+from omoi_os.services.task_queue import TaskQueueService
 from omoi_os.services.tickets import TicketService
 from omoi_os.settings import Settings
 from omoi_os.store import schema
@@ -28,6 +33,11 @@ class Services:
     tickets: TicketService
     gates: PhaseGateService
     reviews: ReviewService
+    queue: TaskQueueService
+    generator: TaskGeneratorService
+    phases: PhaseService
+    agents: AgentHealthService
+    housekeeping: Housekeeping
 
 
 @contextmanager
@@ -45,12 +55,20 @@ def open_services(settings: Settings) -> Iterator[Services]:
 
 def services_on(db: DatabaseService, settings: Settings) -> Services:
     """The services on a database that is ready."""
+    gates, queue = PhaseGateService(db), TaskQueueService(db)
+    generator = TaskGeneratorService(db, queue)
+    agents = AgentHealthService(db, timeout_seconds=settings.agent_timeout)
     return Services(
         settings=settings,
         db=db,
         tickets=TicketService(db, workspace_roots=settings.roots),
-        gates=PhaseGateService(db),
+        gates=gates,
         reviews=ReviewService(db),
+        queue=queue,
+        generator=generator,
+        phases=PhaseService(db, generator=generator, gates=gates),
+        agents=agents,
+        housekeeping=Housekeeping(queue, agents),
     )
 
 

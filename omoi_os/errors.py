@@ -36,6 +36,13 @@ class InvalidInput(OmoiError):
     code = "invalid_input"
 
 
+class NotJson(InvalidInput):
+    """The text is not JSON."""
+
+    status = 400
+    code = "not_json"
+
+
 class TextTooLong(InvalidInput):
     """A text is longer than its field allows."""
 
@@ -82,6 +89,12 @@ class TemplateInvalid(InvalidInput):
     """A task template cannot be used."""
 
     code = "template_invalid"
+
+
+class PolicyInvalid(InvalidInput):
+    """The policy file cannot be used; each line of the message says where, why, and what to write instead."""
+
+    code = "policy_invalid"
 
 
 class WorkspaceNotAllowed(InvalidInput):
@@ -138,3 +151,10 @@ class SchemaOutOfDate(DatabaseUnavailable):
     """The database has another schema than this version of OmoiOS; run `omoi db upgrade`."""
 
     code = "schema_out_of_date"
+
+
+class SnapshotInUse(OmoiError):
+    """A process holds the snapshot of that review."""
+
+    status = 409
+    code = "snapshot_in_use"

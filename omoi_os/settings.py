@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,20 +15,32 @@ class Settings(BaseSettings):
     Attributes:
         database_url: A PostgreSQL address; None for the embedded server in `home`.
         home: Folder of the embedded database and other local state.
+        workspaces: Folder of the snapshots that reviews read; None for `workspaces` in `home`.
         workspace_roots: Folders under which tickets may have their workspace, separated by ":".
+        policy: The policy file; None for omoi.yaml in the current folder, if there is one.
         pool_size: Database connections per process; a route occupies one while it queries.
         host: Loopback only, until there are API keys.
         port: 0 lets the system choose.
+        encoding: The vocabulary in which budgets of tokens are counted; no other works without a network.
+        agent_timeout: Seconds without a sign of life after which an agent loses its tasks.
     """
 
     model_config = SettingsConfigDict(env_prefix="OMOI_", env_file=None, env_ignore_empty=True)
 
     database_url: str | None = None
     home: Path = Path(".omoi")
+    workspaces: Path | None = None
     workspace_roots: str = "."
+    policy: Path | None = None
     pool_size: int = Field(default=10, ge=1, le=200)
     host: str = "127.0.0.1"
     port: int = Field(default=8420, ge=0, le=65535)
+    encoding: Literal["o200k_base", "cl100k_base"] = "o200k_base"
+    agent_timeout: float = Field(default=90.0, ge=1, le=7 * 24 * 3600)
+
+    @property
+    def snapshots(self) -> Path:
+        return (self.workspaces or self.home / "workspaces").expanduser().resolve()
 
     @property
     def roots(self) -> tuple[Path, ...]:

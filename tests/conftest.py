@@ -13,6 +13,7 @@ from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.models import Base
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.phase_gate import PhaseGateService
+from omoi_os.services.task_queue import TaskQueueService
 from omoi_os.settings import Settings
 from omoi_os.store import schema
 
@@ -73,3 +74,8 @@ def services(db_service: DatabaseService, tmp_path: Path) -> Services:
 @pytest.fixture
 def gate_service(db_service: DatabaseService) -> PhaseGateService:
     return PhaseGateService(db_service)
+
+
+@pytest.fixture
+def task_queue_service(db_service: DatabaseService) -> TaskQueueService:
+    return TaskQueueService(db_service)

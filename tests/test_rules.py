@@ -26,11 +26,17 @@ from omoi_os.domain.evidence import (
 from omoi_os.domain.phases import PHASE_SEQUENCE, PHASE_TRANSITIONS, Phase, is_forward, parse_phase
 from omoi_os.domain.policy import (
     PHASE_GATE_REQUIREMENTS,
+    AllPassed,
+    ClaimsMode,
+    Criterion,
     EvidenceKind,
     MinCoverage,
     MinLength,
+    MustHaveTests,
     PhasePolicy,
+    RequiredArtifact,
     RequiredSections,
+    Terms,
     built_in_policy,
     policy_from_requirements,
 )
@@ -308,6 +314,7 @@ def test_evidence_of_the_wrong_kind_never_passes_any_gate() -> None:
         {"required_artifacts": ["a"], "validation_criteria": {"a": {"min_lenght": 1}}},
         {"required_artifacts": ["a"], "validation_criteria": {"a": {"min_length": 0}}},
         {"required_artifacts": ["a"], "validation_criteria": {"a": {"min_length": True}}},
+        {"required_artifacts": ["a"], "validation_criteria": {"a": {"min_length": None}}},
         {"required_artifacts": ["a"], "validation_criteria": {"a": {"min_percentage": 101}}},
         {"required_artifacts": ["a"], "validation_criteria": {"a": {"min_percentage": float("nan")}}},
         {"required_artifacts": ["a"], "validation_criteria": {"a": {"min_percentage": True}}},
@@ -349,3 +356,175 @@ def test_other_names_are_no_phase(name: str) -> None:
 def test_only_moves_towards_done_are_forward() -> None:
     forward = {(a, b) for a, targets in PHASE_TRANSITIONS.items() for b in targets if is_forward(a, b)}
     assert forward == set(itertools.pairwise(PHASE_SEQUENCE))
+
+
+# What a policy says beside the criterion: warn, claims, paths
+
+
+SOURCES = (
+    FileCoverage("src/a.py", 5, 10),
+    FileCoverage("src/sub/b.py", 10, 10),
+    FileCoverage("gen/c.py", 99, 100),
+)
+
+
+@pytest.mark.parametrize(
+    ("paths", "outcome", "found"),
+    [
+        ((), Outcome.PASS, "114 of 120"),
+        (("src/**",), Outcome.FAIL, "15 of 20"),
+        (("src/*.py",), Outcome.FAIL, "5 of 10"),
+        (("gen", "src/sub"), Outcome.PASS, "109 of 110"),
+        (("scr/**",), Outcome.UNKNOWN, "the report lists no such file"),
+    ],
+)
+def test_coverage_of_paths_counts_only_their_lines(
+    paths: tuple[str, ...], outcome: Outcome, found: str
+) -> None:
+    finding = coverage_at_least(MinCoverage(80, Terms(paths=paths)), measured(CoverageFacts("lcov", SOURCES)))
+    assert finding.outcome is outcome
+    assert found in finding.found
+    assert all(path in finding.needed for path in paths)
+
+
+def test_a_minimum_of_0_is_no_pass_where_no_file_is_in_scope() -> None:
+    demand = MinCoverage(0, Terms(paths=("lib",)))
+    assert coverage_at_least(demand, measured(CoverageFacts("lcov", SOURCES))).code == "no_file_in_scope"
+
+
+@pytest.mark.parametrize(
+    ("code_files", "asserting", "code"),
+    [
+        (("src/a.py",), (), "code_without_tests"),
+        (("src/a.py", "tools/b.py"), (), "code_without_tests"),
+        (("src/a.py",), ("tests/t.py",), "code_with_tests"),
+        (("tools/b.py",), (), "no_code_in_scope"),
+        ((), (), "no_code_changed"),
+    ],
+)
+def test_tests_are_asked_only_of_code_in_scope(
+    code_files: tuple[str, ...], asserting: tuple[str, ...], code: str
+) -> None:
+    facts = ChangeFacts(code_files=code_files, asserting_tests=asserting, document_files=("a.md",))
+    assert code_comes_with_tests(measured(facts), ["src/**"]).code == code
+
+
+def test_code_outside_of_the_scope_need_not_be_reported() -> None:
+    changes = ChangeFacts(code_files=("tools/x.py",), asserting_tests=("t.py",))
+    evidence = {"changes": measured(changes), "coverage": measured(CoverageFacts("lcov", SOURCES))}
+    for paths, told in (((), True), (("src/**",), False), (("tools/**",), True)):
+        demand = RequiredArtifact("coverage", EvidenceKind.COVERAGE, (MinCoverage(0, Terms(paths=paths)),))
+        findings = gate_findings(
+            PhasePolicy(Phase.IMPLEMENTATION, (demand,), False), TaskFacts(True), evidence
+        )
+        assert any(finding.code == "changed_code_not_reported" for finding in findings) is told
+
+
+def answered(
+    criterion: Criterion, facts: Facts | Unreadable, kind: EvidenceKind, **claims: Any
+) -> list[Finding]:
+    required = RequiredArtifact("artifact", kind, (criterion,))
+    policy = PhasePolicy(Phase.TESTING, (required,), tasks_must_be_completed=False)
+    return list(gate_findings(policy, TaskFacts(False), {"artifact": measured(facts, **claims)}))
+
+
+WARN = Terms(severity=Severity.WARN)
+
+
+def test_a_criterion_that_is_only_told_does_not_decide() -> None:
+    findings = answered(MinCoverage(80, WARN), coverage(1, 100), EvidenceKind.COVERAGE)
+    assert [(finding.code, finding.severity) for finding in findings] == [
+        ("artifact_present", Severity.BLOCK),
+        ("coverage_below_minimum", Severity.WARN),
+    ]
+    assert decide(findings).status is GateStatus.PASSED
+
+
+@pytest.mark.parametrize(
+    ("criterion", "kind", "facts"),
+    [
+        (MinCoverage(80, WARN), EvidenceKind.COVERAGE, UNREADABLE),
+        (MinCoverage(80, WARN), EvidenceKind.COVERAGE, coverage(0, 0)),
+        (MinCoverage(80, WARN), EvidenceKind.COVERAGE, SuiteFacts(passed=1)),
+        (AllPassed(WARN), EvidenceKind.SUITE, SuiteFacts(skipped=3)),
+        (MustHaveTests(WARN), EvidenceKind.CHANGES, ChangeFacts()),
+        (MinLength(5, WARN), EvidenceKind.DOCUMENT, DocumentFacts(0)),
+        (RequiredSections(("a",), WARN), EvidenceKind.DOCUMENT, UNREADABLE),
+    ],
+)
+def test_evidence_that_says_nothing_is_no_pass_even_where_all_is_only_told(
+    criterion: Criterion, kind: EvidenceKind, facts: Facts | Unreadable
+) -> None:
+    assert decide(answered(criterion, facts, kind)).status is GateStatus.INCONCLUSIVE
+
+
+def test_an_artifact_that_is_missing_blocks_whatever_is_asked_of_it() -> None:
+    required = RequiredArtifact("artifact", EvidenceKind.COVERAGE, (MinCoverage(80, WARN),))
+    policy = PhasePolicy(Phase.TESTING, (required,), tasks_must_be_completed=False)
+    assert decide(gate_findings(policy, TaskFacts(False), {})).status is GateStatus.FAILED
+
+
+ACCEPT = Terms(claims=ClaimsMode.ACCEPT)
+ONLY_CLAIMS = Unreadable(UnreadableCode.NOT_GIVEN, "there are only claims", "Attach it.")
+CLAIMED: list[tuple[Criterion, EvidenceKind, dict[str, Any], dict[str, Any]]] = [
+    (MinLength(500, ACCEPT), EvidenceKind.DOCUMENT, {"length": 500}, {"length": 499}),
+    (RequiredSections(("scope",), ACCEPT), EvidenceKind.DOCUMENT, {"sections": ("Goals",)}, {"sections": ()}),
+    (MinCoverage(80, ACCEPT), EvidenceKind.COVERAGE, {"percentage": 80.0}, {"percentage": 79.9}),
+    (MustHaveTests(ACCEPT), EvidenceKind.CHANGES, {"has_tests": True}, {"has_tests": False}),
+    (AllPassed(ACCEPT), EvidenceKind.SUITE, {"all_passed": True}, {"failed": 0}),
+]
+
+
+@pytest.mark.parametrize(("criterion", "kind", "enough", "too_little"), CLAIMED)
+def test_a_claim_counts_only_where_the_policy_accepts_it_and_says_so(
+    criterion: Criterion, kind: EvidenceKind, enough: dict[str, Any], too_little: dict[str, Any]
+) -> None:
+    [finding] = answered(criterion, ONLY_CLAIMS, kind, **enough)
+    assert (finding.outcome, finding.code) == (Outcome.PASS, "claim_accepted")
+    assert "claimed" in finding.found
+    strict = replace(criterion, terms=Terms())
+    for asked, claims in ((criterion, too_little), (criterion, {}), (strict, enough)):
+        [finding] = answered(asked, ONLY_CLAIMS, kind, **claims)
+        assert (finding.outcome, finding.code) == (Outcome.UNKNOWN, "evidence_not_given")
+
+
+@pytest.mark.parametrize("code", set(UnreadableCode) - {UnreadableCode.NOT_GIVEN})
+def test_a_claim_never_stands_for_evidence_that_is_named_and_cannot_be_read(code: UnreadableCode) -> None:
+    unreadable = Unreadable(code, "it cannot be read", "Write it again.")
+    for criterion, kind, enough, _ in CLAIMED:
+        assert not any(f.outcome is Outcome.PASS for f in answered(criterion, unreadable, kind, **enough))
+
+
+def test_a_claim_never_wins_against_a_measurement() -> None:
+    findings = answered(MinCoverage(80, ACCEPT), coverage(10, 100), EvidenceKind.COVERAGE, percentage=95.0)
+    assert [f.code for f in findings] == ["coverage_below_minimum", "claim_differs_from_measurement"]
+    assert decide(findings).status is GateStatus.FAILED
+
+
+def test_a_claim_beside_one_that_contradicts_it_does_not_count() -> None:
+    problems = ("all_passed is claimed beside 7 failed tests",)
+    findings = answered(
+        AllPassed(ACCEPT), ONLY_CLAIMS, EvidenceKind.SUITE, all_passed=True, problems=problems
+    )
+    assert decide(findings).status is GateStatus.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "outcome"),
+    [
+        (EvidenceKind.DOCUMENT, DocumentFacts(1), Outcome.PASS),
+        (EvidenceKind.COVERAGE, coverage(0, 1), Outcome.PASS),
+        (EvidenceKind.SUITE, SuiteFacts(failed=1), Outcome.PASS),
+        (EvidenceKind.CHANGES, ChangeFacts(other_files=("a",)), Outcome.PASS),
+        (EvidenceKind.SUITE, SuiteFacts(), Outcome.UNKNOWN),
+        (EvidenceKind.SUITE, DocumentFacts(1), Outcome.UNKNOWN),
+        (EvidenceKind.PRESENCE, SuiteFacts(passed=1), Outcome.UNKNOWN),
+    ],
+)
+def test_an_artifact_without_criteria_is_there_as_what_it_is_said_to_be(
+    kind: EvidenceKind, facts: Facts, outcome: Outcome
+) -> None:
+    required = RequiredArtifact("artifact", kind)
+    policy = PhasePolicy(Phase.TESTING, (required,), tasks_must_be_completed=False)
+    first = gate_findings(policy, TaskFacts(False), {"artifact": measured(facts)})[0]
+    assert (first.criterion, first.outcome) == ("artifact", outcome)

@@ -66,7 +66,9 @@ def test_going_down_to_nothing_and_up_again_gives_the_same_schema(engine: Engine
     assert differences(engine) == []
 
 
-@pytest.mark.parametrize("revision", ["001_foundation", "002_task_lifecycle", "003_phase_workflow"])
+@pytest.mark.parametrize(
+    "revision", ["001_foundation", "002_task_lifecycle", "003_phase_workflow", "004_work_queue"]
+)
 def test_each_step_can_be_taken_back_alone(engine: Engine, revision: str) -> None:
     schema.upgrade(engine)
     schema.downgrade(engine, revision)

@@ -22,7 +22,7 @@ PERMANENT_ERROR = (
 )
 RETRYABLE = (
     "status = 'failed' AND retry_count < max_retries "
-    f"AND (error_message IS NULL OR lower(error_message) !~ '{PERMANENT_ERROR}')"
+    f"AND (error_message IS NULL OR lower(error_message COLLATE \"C\") !~ '{PERMANENT_ERROR}')"
 )
 
 INDEXES = (

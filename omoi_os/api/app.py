@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from omoi_os import __version__
 from omoi_os.api import problems
 from omoi_os.api.origin import LocalOnly
-from omoi_os.api.routes import health, phases, tickets
+from omoi_os.api.routes import agents, health, moves, phases, tasks, tickets
 from omoi_os.bootstrap import Services
 
 
@@ -32,7 +32,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.add_middleware(LocalOnly)
     problems.install(app)
-    for module in (health, tickets, phases):
+    for module in (health, tickets, phases, moves, tasks, agents):
         app.include_router(module.router, prefix="/api/v1")
     return app
 

@@ -68,7 +68,7 @@ def install(app: FastAPI) -> None:
 
 def _expected(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, OmoiError)  # noqa: S101 - registered for this class
-    return problem(error.status, error.message, error.code)
+    return problem(error.status, error.message, error.code, **error.facts)
 
 
 def _http(_request: Request, error: Exception) -> JSONResponse:

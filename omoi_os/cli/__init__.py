@@ -11,9 +11,10 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from omoi_os import __version__
-from omoi_os.errors import DatabaseUnavailable, OmoiError
+from omoi_os.errors import Conflict, DatabaseUnavailable, OmoiError
 
 USAGE: Final = 2
+NOT_ALLOWED: Final = 4
 NO_VERDICT: Final = 5
 """As in `exits.Exit`, which is imported with the domain, and so only by commands."""
 
@@ -22,11 +23,16 @@ app: Final = App(
     name="omoi",
     version=__version__,
     help="Finds out whether work that is called done is done.",
-    help_epilogue="Exit codes: 0 passed, 1 blocked, 2 wrong usage, 3 inconclusive, 5 no verdict.",
+    help_epilogue="Exit codes: 0 passed or done, 1 blocked, 2 wrong usage, 3 inconclusive, 4 not allowed, "
+    "5 no verdict, 8 nothing yet.",
 )
 app.command("omoi_os.cli.review:review", name="review", help="Review a working tree.")
 app.command("omoi_os.cli.demo:demo", name="demo", help="Review three sample tickets.")
+app.command("omoi_os.cli.ticket:app", name="ticket", help="Make, list and move tickets.")
+app.command("omoi_os.cli.task:app", name="task", help="List, take and end tasks.")
 app.command("omoi_os.cli.serve:serve", name="serve", help="Serve the HTTP API on this machine.")
+app.command("omoi_os.cli.init:init", name="init", help="Write a policy file to begin with.")
+app.command("omoi_os.cli.policy:app", name="policy", help="Check, explain and compare policies.")
 app.command("omoi_os.cli.database:app", name="db", help="Look after the database.")
 
 
@@ -43,13 +49,23 @@ def main() -> None:
         sys.exit(USAGE)
     except OmoiError as error:
         print(_sentence(error.message), file=sys.stderr)
-        sys.exit(NO_VERDICT if isinstance(error, DatabaseUnavailable) else USAGE)
+        sys.exit(_code(error))
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception:  # noqa: BLE001 - Python would end with 1, and 1 says that the work is blocked
         sys.excepthook(*sys.exc_info())
         print("omoi: this is a bug of omoi; there is no verdict", file=sys.stderr)
         sys.exit(NO_VERDICT)
+
+
+def _code(error: OmoiError) -> int:
+    match error:
+        case DatabaseUnavailable():
+            return NO_VERDICT
+        case Conflict():
+            return NOT_ALLOWED
+        case _:
+            return USAGE
 
 
 def _sentence(message: str) -> str:

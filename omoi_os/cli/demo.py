@@ -19,10 +19,8 @@ from omoi_os.cli.opening import opened, read_settings
 from omoi_os.cli.samples import Sample
 from omoi_os.cli.show import console, print_verdict, progress
 from omoi_os.domain.phases import Phase
-from omoi_os.domain.statuses import TaskStatus
 from omoi_os.domain.verdict import Outcome
 from omoi_os.models.phase_gate_result import PhaseGateResult
-from omoi_os.models.task import Task
 from omoi_os.services.tickets import NewTicket, TicketService
 
 NEXT: Final = """\
@@ -73,18 +71,9 @@ def _review(name: str, folder: Path, services: Services) -> PhaseGateResult:
     samples.build(name, tree)
     tickets = TicketService(services.db, workspace_roots=[folder])
     ticket = tickets.create(NewTicket(sample.title, phase_id=Phase.IMPLEMENTATION, workspace=tree))
-    # Handing in a result is the task queue's part, which is still to come; a worker's row is written here.
-    with services.db.get_session() as session:
-        session.add(
-            Task(
-                ticket_id=ticket.id,
-                phase_id=Phase.IMPLEMENTATION,
-                task_type="implement_feature",
-                status=TaskStatus.COMPLETED,
-                assigned_agent_id=sample.agent,
-                result=sample.result,
-            )
-        )
+    task = services.queue.enqueue_task(ticket.id, ticket.phase_id, "implement_feature", sample.title)
+    services.queue.assign_task(task.id, sample.agent)
+    services.queue.complete_task(task.id, sample.agent, sample.result)
     return services.gates.validate_gate(ticket.id, Phase.IMPLEMENTATION)
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
 from omoi_os import logs
 from omoi_os.api.app import create_app
 from omoi_os.api.origin import is_loopback
+from omoi_os.bootstrap import Services
 from omoi_os.cli.opening import opened, read_settings
 from omoi_os.errors import InvalidInput
 
@@ -36,13 +40,26 @@ def serve(*, host: str | None = None, port: int | None = None) -> int:
         )
     _refuse_busy(address, settings.port)
     logs.configure(json_lines=not sys.stderr.isatty())
-    with opened(settings) as services:
+    with opened(settings) as services, _housekeeping(services):
         shown = f"[{address}]" if ":" in address else address
         print(f"OmoiOS serves http://{shown}:{settings.port}/docs (Ctrl-C ends it)", file=sys.stderr)
         uvicorn.run(
             create_app(services), host=address, port=settings.port, log_level="warning", http="httptools"
         )
     return 0
+
+
+@contextmanager
+def _housekeeping(services: Services) -> Iterator[None]:
+    """Late tasks end and silent agents lose theirs while the block runs."""
+    stop = threading.Event()
+    thread = threading.Thread(target=services.housekeeping.run, args=[stop], name="housekeeping")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _refuse_busy(address: str, port: int) -> None:

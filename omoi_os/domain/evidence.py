@@ -14,6 +14,7 @@ class UnreadableCode(StrEnum):
     OUTSIDE_WORKSPACE = "outside_workspace"
     NOT_A_REGULAR_FILE = "not_a_regular_file"
     NO_WORKSPACE = "no_workspace"
+    WORKSPACE_CHANGED = "workspace_changed"
     TOO_LARGE = "too_large"
     TOO_DEEP = "too_deep"
     TOO_MANY = "too_many"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
+from omoi_os.domain.statuses import TicketStatus
 from omoi_os.errors import UnknownPhase
 
 
@@ -49,6 +52,43 @@ PHASE_TRANSITIONS: Final[dict[Phase, list[Phase]]] = {
     ],
 }
 
+WORK_PHASES: Final = tuple(PHASE_SEQUENCE[1:-1])
+"""Phases in which tasks are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A move that somebody asks for.
+
+    Attributes:
+        artifacts: What the mover points at; kept in the history, no evidence for a gate.
+        force: Past the gate and the map; only with a reason.
+    """
+
+    to_phase: str
+    reason: str
+    moved_by: str
+    artifacts: dict[str, Any] | list[Any] | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A move that was made.
+
+    Attributes:
+        moved_at: By the database's clock.
+        gate_result_id: The verdict that opened the gate, where one was needed.
+    """
+
+    ticket_id: str
+    from_phase: Phase
+    to_phase: Phase
+    moved_at: datetime
+    moved_by: str
+    forced: bool
+    gate_result_id: str | None
+
 
 def parse_phase(name: str) -> Phase:
     """The phase called `name`: its value, or its short name in any case ("testing").
@@ -69,3 +109,31 @@ def is_forward(origin: Phase, target: Phase) -> bool:
     if origin not in PHASE_SEQUENCE or target not in PHASE_SEQUENCE:
         return False
     return PHASE_SEQUENCE.index(target) > PHASE_SEQUENCE.index(origin)
+
+
+def allowed_moves(current: Phase, previous: str | None) -> tuple[Phase, ...]:
+    """Where a ticket may go that is in `current` and was in `previous` before.
+
+    A blocked ticket goes back to the phase that it left; one that never was anywhere has passed no gate yet
+    and begins in BACKLOG.
+    """
+    targets = PHASE_TRANSITIONS[current]
+    if current is Phase.BLOCKED:
+        targets = [phase for phase in targets if phase == (previous or Phase.BACKLOG)]
+    return tuple(targets)
+
+
+def refusal(current: Phase, previous: str | None, target: Phase) -> str:
+    """Why a ticket may not move to `target`, in one sentence; "" where it may."""
+    allowed = allowed_moves(current, previous)
+    if target in allowed:
+        return ""
+    options = ", ".join(phase.value for phase in allowed) or "nowhere"
+    return f"a ticket in {current.value} cannot move to {target.value}; it can move to {options}"
+
+
+def status_in(phase: Phase) -> TicketStatus:
+    """How a ticket in `phase` stands."""
+    if phase is Phase.BACKLOG:
+        return TicketStatus.PENDING
+    return TicketStatus.COMPLETED if phase is Phase.DONE else TicketStatus.IN_PROGRESS

@@ -36,7 +36,8 @@ PERMANENT: Final = "Permanent error: "
 BLOCKED_BY: Final = "Blocked by task "
 
 # One pattern for Python and PostgreSQL (an index and several statements use it): only what both read alike,
-# in lower case, without word boundaries and back-references.
+# in lower case, without word boundaries and back-references. Both fold A-Z alone: what a server makes of
+# other letters (a dotted I, the Kelvin sign) depends on its locale.
 PERMANENT_ERROR: Final = (
     "^(task cancelled: |permanent error: |blocked by task )"
     "|permission denied|access denied|not permitted|unauthori[sz]ed|forbidden|authentication"
@@ -46,7 +47,7 @@ PERMANENT_ERROR: Final = (
 )
 """Errors that the next attempt would meet again."""
 
-_PERMANENT_ERROR: Final = re.compile(PERMANENT_ERROR)
+_PERMANENT_ERROR: Final = re.compile(PERMANENT_ERROR, re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class NewTask:
 
 def is_permanent(message: str | None) -> bool:
     """Whether a retry would meet the same error again."""
-    return message is not None and _PERMANENT_ERROR.search(message.lower()) is not None
+    return message is not None and _PERMANENT_ERROR.search(message) is not None
 
 
 def read_priority(name: str) -> Priority:
@@ -113,16 +114,16 @@ def read_dependencies(given: Mapping[str, Any] | Sequence[str] | None) -> tuple[
     Raises:
         InvalidInput: It is neither.
     """
-    if given is None:
-        return ()
     if isinstance(given, Mapping):
-        if unknown := set(given) - {"depends_on"}:
+        if unknown := [key for key in given if key != "depends_on"]:
             raise InvalidInput(
-                f'dependencies: write {{"depends_on": [task id, …]}}; {min(unknown)!r} is not known',
+                f'dependencies: write {{"depends_on": [task id, …]}}; {unknown[0]!r} is not known',
                 field="dependencies",
             )
-        given = given.get("depends_on") or ()
-    if isinstance(given, str) or not all(isinstance(item, str) and item for item in given):
+        given = given.get("depends_on")
+    if given is None:
+        return ()
+    if not isinstance(given, list | tuple) or not all(isinstance(item, str) and item for item in given):
         raise InvalidInput('dependencies: write {"depends_on": [task id, …]}', field="dependencies")
     return tuple(dict.fromkeys(given))
 

@@ -5,6 +5,7 @@ A verdict has no default: whatever was not shown is unknown, and unknown holds t
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ class Finding:
         needed: What the policy asks for, as a clause ("at least 80 %").
         artifact: Where it was found: a path, "inline", or "" where nothing was there to look at.
         fix: What to do next, one imperative sentence; empty for a pass.
+        waiver: Id of the operator's waiver that lets it pass, or "".
     """
 
     criterion: str
@@ -78,6 +80,7 @@ class Finding:
     artifact: str = ""
     fix: str = ""
     severity: Severity = Severity.BLOCK
+    waiver: str = ""
 
     def __post_init__(self) -> None:
         for name in ("found", "needed", "artifact", "fix"):
@@ -87,7 +90,12 @@ class Finding:
 
     @property
     def holds_gate(self) -> bool:
-        return self.severity is Severity.BLOCK and self.outcome is not Outcome.PASS
+        return self.severity is Severity.BLOCK and self.outcome is not Outcome.PASS and not self.waiver
+
+    @property
+    def id(self) -> str:
+        """The same in every review of a gate, as long as the criterion is in the same state."""
+        return hashlib.sha256(f"{self.criterion}:{self.code}".encode()).hexdigest()[:12]
 
     def sentence(self) -> str:
         """The finding in one line of text, for people."""
@@ -96,6 +104,7 @@ class Finding:
 
     def as_dict(self) -> dict[str, str]:
         return {
+            "id": self.id,
             "criterion": self.criterion,
             "outcome": self.outcome.value,
             "severity": self.severity.value,
@@ -104,6 +113,7 @@ class Finding:
             "needed": self.needed,
             "artifact": self.artifact,
             "fix": self.fix,
+            "waiver": self.waiver,
         }
 
 
@@ -133,6 +143,6 @@ def decide(findings: Sequence[Finding]) -> Verdict:
             return Verdict(GateStatus.FAILED, everything, finding.code)
     if holding:
         return Verdict(GateStatus.INCONCLUSIVE, everything, holding[0].code)
-    if not any(finding.outcome is Outcome.PASS for finding in everything):
+    if not any(finding.outcome is Outcome.PASS or finding.waiver for finding in everything):
         return Verdict(GateStatus.INCONCLUSIVE, everything, "nothing_to_check")
     return Verdict(GateStatus.PASSED, everything)

@@ -3,10 +3,12 @@
 from omoi_os.models.agent import Agent
 from omoi_os.models.base import Base
 from omoi_os.models.event import Event
+from omoi_os.models.gate_waiver import GateWaiver
 from omoi_os.models.phase_context import PhaseContext
 from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.models.phase_history import PhaseHistory
+from omoi_os.models.policy import StoredPolicy
 from omoi_os.models.task import Task
 from omoi_os.models.task_template import TaskTemplate
 from omoi_os.models.ticket import Ticket
@@ -15,10 +17,12 @@ __all__ = [
     "Agent",
     "Base",
     "Event",
+    "GateWaiver",
     "PhaseContext",
     "PhaseGateArtifact",
     "PhaseGateResult",
     "PhaseHistory",
+    "StoredPolicy",
     "Task",
     "TaskTemplate",
     "Ticket",

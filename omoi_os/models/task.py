@@ -34,7 +34,7 @@ WAITING = "status IN ('pending', 'failed') AND dependencies IS NOT NULL"
 IN_FLIGHT = "status IN ('assigned', 'running')"
 RETRYABLE = (
     "status = 'failed' AND retry_count < max_retries "
-    f"AND (error_message IS NULL OR lower(error_message) !~ '{PERMANENT_ERROR}')"
+    f"AND (error_message IS NULL OR lower(error_message COLLATE \"C\") !~ '{PERMANENT_ERROR}')"
 )
 """Failed tasks that may be tried again; computed from the row, so that it holds for rows of any origin."""
 

@@ -11,9 +11,9 @@ from omoi_os.errors import InvalidInput, NotFound
 from omoi_os.models.agent import Agent
 from omoi_os.models.base import check_text, text_limit
 from omoi_os.services.database import DatabaseService, driver_connection
-from omoi_os.services.queue.base import ended, is_id
+from omoi_os.services.queue.base import is_id, settle
 from omoi_os.services.queue.enqueue import check_capabilities
-from omoi_os.store import agents, task_moves
+from omoi_os.store import agents, queue, task_moves
 from omoi_os.store.agents import AgentSilence
 
 DEFAULT_TIMEOUT: Final = 90.0
@@ -124,10 +124,11 @@ class AgentHealthService:
         timeout = self._timeout(timeout_seconds)
         with self.db.get_session() as session:
             connection = driver_connection(session)
+            queue.hold_failing(connection)
             lost = agents.take_silent(connection, timeout, AgentStatus(mark_as))
             if lost:
                 _, failed = task_moves.take_back(connection, lost)
-                ended(connection, failed)
+                settle(connection, failed)
         return len(lost)
 
     def get_agent_statistics(self) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import structlog
 
 from omoi_os.errors import OmoiError
 from omoi_os.services.agent_health import AgentHealthService
-from omoi_os.services.database import DatabaseService
 from omoi_os.services.task_queue import TaskQueueService
 
 log = structlog.get_logger(__name__)
@@ -26,16 +25,16 @@ class Swept:
     timed_out: int
     retried: int
     silent_agents: int
+    blocked: int
 
     def __bool__(self) -> bool:
-        return bool(self.timed_out or self.retried or self.silent_agents)
+        return bool(self.timed_out or self.retried or self.silent_agents or self.blocked)
 
 
 class Housekeeping:
     """Any number of processes may keep house on one database: each thing happens once."""
 
-    def __init__(self, db: DatabaseService, queue: TaskQueueService, agents: AgentHealthService) -> None:
-        self.db = db
+    def __init__(self, queue: TaskQueueService, agents: AgentHealthService) -> None:
         self.queue = queue
         self.agents = agents
 
@@ -44,7 +43,8 @@ class Housekeeping:
         late = [task.id for task in self.queue.get_timed_out_tasks()]
         timed_out = sum(self.queue.mark_task_timeout(task_id, only_if_late=True) for task_id in late)
         silent = self.agents.cleanup_stale_agents()
-        return Swept(timed_out, self.queue.retry_failed_tasks(), silent)
+        retried = self.queue.retry_failed_tasks()
+        return Swept(timed_out, retried, silent, self.queue.fail_blocked_tasks())
 
     def run(self, stop: threading.Event, period: float = PERIOD) -> None:
         """Sweep until `stop` is set. An outage of the database ends no loop: the next round tries again."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from omoi_os.domain.phases import PHASE_TRANSITIONS, Phase, is_forward, parse_phase
+from omoi_os.domain.phases import Phase, is_forward, parse_phase, refusal
 from omoi_os.domain.policy import PHASE_GATE_REQUIREMENTS, PhasePolicy, built_in_policy
 from omoi_os.domain.rules import Measured, gate_findings
 from omoi_os.domain.verdict import NO_VERDICT, Finding, GateStatus, Outcome, Verdict, decide
@@ -19,7 +19,7 @@ from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.services.database import DatabaseService, driver_connection
 from omoi_os.services.tickets import check_id, no_ticket
-from omoi_os.store import collection, gates, tickets
+from omoi_os.store import collection, gates, phases, tickets
 
 __all__ = ["PHASE_GATE_REQUIREMENTS", "PhaseGateService", "ReviewTerms"]
 
@@ -156,12 +156,31 @@ class PhaseGateService:
         except UnknownPhase as error:
             return False, [error.message]
         current = parse_phase(place.current)
-        if reason := _why_not_allowed(current, place.previous, target):
+        if reason := refusal(current, place.previous, target):
             return False, [reason]
-        if not is_forward(current, target) or current not in PHASE_GATE_REQUIREMENTS:
+        if not needs_gate(current, target):
             return True, []
         result = self.validate_gate(ticket_id, current)
         return result.gate_status == GateStatus.PASSED, result.blocking_reasons or []
+
+    def holds(self, result: PhaseGateResult, *, session: Session) -> bool:
+        """Whether a verdict opens its gate, as the transaction of `session` sees it.
+
+        It does if it passed, the newest artifacts are those that it reviewed, no task of the phase is
+        open, nothing waits to be collected, and no later verdict is anything but a pass. A later pass does
+        no harm: callers who validate at the same moment must not shut each other out.
+        """
+        policy = _policy(result.phase_id)
+        connection = driver_connection(session)
+        given = gates.read_gate(connection, _question(result.ticket_id, policy))
+        if result.gate_status != GateStatus.PASSED or given is None or given.uncollected:
+            return False
+        completed = given.tasks.any_task and not given.tasks.open_count
+        return (
+            (completed or not policy.tasks_must_be_completed)
+            and _reviewed(given) == (result.validation_result or {}).get("reviewed")
+            and not phases.contradicted(connection, result)
+        )
 
     def _read(self, question: gates.GateQuestion) -> gates.GateInput:
         check_id(question.ticket_id)
@@ -192,6 +211,11 @@ class PhaseGateService:
         return result
 
 
+def needs_gate(origin: Phase, target: Phase) -> bool:
+    """Whether a move from `origin` to `target` has to pass the gate of `origin`."""
+    return is_forward(origin, target) and origin in PHASE_GATE_REQUIREMENTS
+
+
 def _question(ticket_id: str, policy: PhasePolicy, only: Sequence[str] | None = None) -> gates.GateQuestion:
     return gates.GateQuestion(ticket_id, policy.phase, policy.artifact_types, only)
 
@@ -207,17 +231,6 @@ def _measure(policy: PhasePolicy, given: gates.GateInput, base: str | None) -> d
 
 def _policy(phase_id: str) -> PhasePolicy:
     return built_in_policy(parse_phase(phase_id))
-
-
-def _why_not_allowed(current: Phase, previous: str | None, target: Phase) -> str:
-    allowed = PHASE_TRANSITIONS[current]
-    if current is Phase.BLOCKED:
-        # Back to the phase that it left; one that never was anywhere has passed no gate yet.
-        allowed = [phase for phase in allowed if phase == (previous or Phase.BACKLOG)]
-    if target in allowed:
-        return ""
-    options = ", ".join(phase.value for phase in allowed) or "nowhere"
-    return f"a ticket in {current.value} cannot move to {target.value}; it can move to {options}"
 
 
 def _details(verdict: Verdict, given: gates.GateInput) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from omoi_os.models.base import check_json, check_text, new_id
 from omoi_os.models.task import Task
 from omoi_os.services.database import driver_connection
 from omoi_os.services.paging import read_cursor, write_cursor
-from omoi_os.services.queue.base import ended, existing, is_id, refuse_move
+from omoi_os.services.queue.base import check_agent, existing, is_id, refuse_move, settle
 from omoi_os.services.queue.dependencies import Dependencies
 from omoi_os.services.queue.enqueue import check_capabilities, enqueue
 from omoi_os.services.queue.handover import Handover
@@ -146,7 +146,7 @@ class TaskQueueService(Dependencies, Retries, Timeouts, Handover):
         Returns:
             The task, assigned; None where nothing is ready.
         """
-        _check_agent(agent_id)
+        check_agent(agent_id)
         if capabilities is not None:
             check_capabilities(capabilities)
         phase = None if phase_id is None else parse_phase(phase_id)
@@ -155,7 +155,7 @@ class TaskQueueService(Dependencies, Retries, Timeouts, Handover):
 
     def assign_task(self, task_id: str, agent_id: str) -> Task:
         """Give a pending task to an agent."""
-        _check_agent(agent_id)
+        check_agent(agent_id)
         with self._transaction() as connection:
             task = task_moves.assign(connection, task_id, agent_id) if is_id(task_id) else None
             if task is None:
@@ -164,7 +164,7 @@ class TaskQueueService(Dependencies, Retries, Timeouts, Handover):
 
     def get_assigned_tasks(self, agent_id: str) -> list[Task]:
         """The tasks that the agent has now, the oldest assignment first."""
-        _check_agent(agent_id)
+        check_agent(agent_id)
         with self.db.single_statements() as connection:
             return queue.in_flight(connection, agent_id)
 
@@ -186,11 +186,12 @@ class TaskQueueService(Dependencies, Retries, Timeouts, Handover):
             if text is not None:
                 check_text(field, text)
         change = StatusChange(target, result, error_message, conversation_id)
-        with self._transaction() as connection:
+        with self._transaction(failing=target is TaskStatus.FAILED) as connection:
             task = task_moves.set_status(connection, task_id, change) if is_id(task_id) else None
             if task is None:
                 raise refuse_move(connection, task_id, target)
-            ended(connection, [task])
+            if target is TaskStatus.FAILED:
+                settle(connection, [task])
             return task
 
     def get_task(self, task_id: str) -> Task:
@@ -201,7 +202,7 @@ class TaskQueueService(Dependencies, Retries, Timeouts, Handover):
     def list_tasks(
         self, asked: TaskFilter = TaskFilter(), *, limit: int = 50, cursor: str | None = None
     ) -> TaskPage:
-        """Tasks, the newest first.
+        """Tasks without their results (which may be large), the newest first.
 
         Raises:
             InvalidInput: A filter is unknown, or the cursor is not one that was handed out.
@@ -213,9 +214,3 @@ class TaskQueueService(Dependencies, Retries, Timeouts, Handover):
         more = len(found) > limit
         page = found[:limit]
         return TaskPage(page, write_cursor(page[-1].created_at, page[-1].id) if more else None)
-
-
-def _check_agent(agent_id: str) -> None:
-    if not agent_id.strip():
-        raise InvalidInput("agent_id: name the agent", field="agent_id")
-    check_text("agent_id", agent_id, LONGEST_ID)

@@ -33,17 +33,20 @@ WITH made AS (
 SELECT * FROM made
 """
 
-# Locked rows are left to whoever has them: an agent that beats right now, or another sweep.
+# Locked rows are left to whoever has them: an agent that beats right now, or another sweep. One that was
+# given up may have been handed a task since, which would otherwise stay with it for ever.
 _TAKE_SILENT: Final = f"""
 WITH silent AS (
     SELECT id FROM agents
-    WHERE status IN ('idle', 'running', 'stale') AND status <> %(mark)s::text AND {_SILENCE} > %(timeout)s
+    WHERE {_SILENCE} > %(timeout)s
+      AND (status IN ('idle', 'running', 'stale') AND status <> %(mark)s::text OR {_HAS_TASK})
     ORDER BY id FOR UPDATE SKIP LOCKED
 ), marked AS (
-    UPDATE agents SET status = %(mark)s::text FROM silent WHERE agents.id = silent.id RETURNING agents.id
+    UPDATE agents SET status = CASE status WHEN 'failed' THEN status ELSE %(mark)s::text END
+    FROM silent WHERE agents.id = silent.id RETURNING agents.id, agents.status
 ), told AS (
     INSERT INTO events (id, event_type, entity_type, entity_id, payload, created_at)
-    SELECT gen_random_uuid()::text, 'agent.silent', 'agent', id, jsonb_build_object('status', %(mark)s::text),
+    SELECT gen_random_uuid()::text, 'agent.silent', 'agent', id, jsonb_build_object('status', status),
            clock_timestamp()
     FROM marked
 )
@@ -82,10 +85,9 @@ def register(
 def beat(connection: Connection[TupleRow], agent_id: str) -> bool:
     """Note a sign of life; False where there is no such agent. Locks the agent until the commit."""
     cursor = connection.execute(
-        f"""UPDATE agents SET last_heartbeat = clock_timestamp(),
-                   status = CASE WHEN status NOT IN ('stale', 'timeout') THEN status
-                                 WHEN {_HAS_TASK} THEN 'running' ELSE 'idle' END
-            WHERE id = %(id)s""",  # noqa: S608
+        """UPDATE agents SET last_heartbeat = clock_timestamp(),
+                  status = CASE WHEN status IN ('stale', 'timeout') THEN 'idle' ELSE status END
+           WHERE id = %(id)s""",
         {"id": agent_id},
     )
     return cursor.rowcount > 0

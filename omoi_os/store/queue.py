@@ -17,6 +17,9 @@ from omoi_os.domain.tasks import NewTask
 from omoi_os.models.task import IN_FLIGHT, PENDING, RETRYABLE, WAITING, Task
 from omoi_os.store.rows import fetch_all, fetch_one
 
+FAILING: Final = 0x6F6D6F69
+"""Key of the advisory lock that is shared by those who add tasks that wait, and alone with those who fail."""
+
 DEPENDS_ON: Final = """
 jsonb_array_elements_text(CASE jsonb_typeof(tasks.dependencies -> 'depends_on') WHEN 'array'
                           THEN tasks.dependencies -> 'depends_on' ELSE '[]' END) AS needed (id)
@@ -28,9 +31,10 @@ FROM {DEPENDS_ON} LEFT JOIN tasks done ON done.id = needed.id WHERE done.status 
 
 _OFFERED: Final = """
 coalesce(%(capabilities)s::jsonb, (
-    SELECT CASE jsonb_typeof(capabilities) WHEN 'array' THEN capabilities
-                WHEN 'object' THEN (SELECT jsonb_agg(name) FROM jsonb_object_keys(capabilities) name) END
-    FROM agents WHERE id = %(agent)s::text))
+    SELECT CASE jsonb_typeof(capabilities) WHEN 'array' THEN capabilities WHEN 'object' THEN
+                    coalesce((SELECT jsonb_agg(name) FROM jsonb_object_keys(capabilities) name), '[]')
+                ELSE '[]' END
+    FROM agents WHERE id = %(agent)s::text AND capabilities IS NOT NULL))
 """
 
 _READY: Final = f"""
@@ -79,7 +83,8 @@ WITH made AS (
     SELECT id, ticket_id, phase_id, task_type, description, priority, 'pending',
            CASE WHEN jsonb_array_length(depends_on) > 0 THEN jsonb_build_object('depends_on', depends_on) END,
            CASE WHEN jsonb_array_length(capabilities) > 0 THEN capabilities END,
-           max_retries, timeout_seconds, generation_key, clock_timestamp()
+           max_retries, timeout_seconds, generation_key,
+           clock_timestamp() + place * interval '1 microsecond' -- the clock may not tick between two rows
     FROM ROWS FROM (jsonb_to_recordset(%(tasks)s::jsonb) AS (
         id text, ticket_id text, phase_id text, task_type text, description text, priority text,
         depends_on jsonb, capabilities jsonb, max_retries int, timeout_seconds int, generation_key text
@@ -115,6 +120,10 @@ SELECT * FROM tasks WHERE {IN_FLIGHT} AND timeout_seconds IS NOT NULL
 AND coalesce(started_at, assigned_at) + make_interval(secs => timeout_seconds) < clock_timestamp()
 ORDER BY coalesce(started_at, assigned_at), id
 """  # noqa: S608
+
+_WITHOUT_RESULT: Final = ", ".join(
+    "NULL::jsonb AS result" if column.name == "result" else column.name for column in Task.__table__.columns
+)
 
 
 def next_task(connection: Connection[TupleRow], phase_id: str | None) -> Task | None:
@@ -160,18 +169,39 @@ def generated(connection: Connection[TupleRow], tasks: Iterable[NewTask]) -> dic
 
 def hold_dependencies(
     connection: Connection[TupleRow], ids: Sequence[str]
-) -> Mapping[str, tuple[str, str | None, bool]]:
-    """Status, error and whether it failed for good, of each task; nobody can change them until the commit.
+) -> Mapping[str, tuple[str | None, bool]]:
+    """Error, and whether it failed for good, of each task; none of them can fail until the commit.
 
     Without the lock a dependency could fail between this look and the insert, and the one who fails it would
     not see the task that is about to wait for it.
     """
+    connection.execute(f"SELECT pg_advisory_xact_lock_shared({FAILING})")
     rows = connection.execute(
-        f"""SELECT id, status, error_message, status = 'failed' AND NOT ({RETRYABLE}) FROM tasks
-            WHERE id = ANY (%(ids)s::text[]) ORDER BY id FOR SHARE""",  # noqa: S608
+        f"""SELECT id, error_message, status = 'failed' AND NOT ({RETRYABLE}) FROM tasks
+            WHERE id = ANY (%(ids)s::text[])""",  # noqa: S608
         {"ids": list(ids)},
     )
-    return {row[0]: (row[1], row[2], row[3]) for row in rows.fetchall()}
+    return {row[0]: (row[1], row[2]) for row in rows.fetchall()}
+
+
+def hold_failing(connection: Connection[TupleRow]) -> None:
+    """Be the only one until the commit who fails, retries or resets tasks; to be asked before any row.
+
+    A failure fails what waits for it, in whatever order the rows are found: two of them, or one and a
+    cancellation of what waits, would wait for each other's rows for ever.
+    """
+    connection.execute(f"SELECT pg_advisory_xact_lock({FAILING})")
+
+
+def blocked_for_good(connection: Connection[TupleRow]) -> list[str]:
+    """Ids of pending tasks that wait for one that failed for good."""
+    rows = connection.execute(
+        f"""SELECT id FROM tasks WHERE {WAITING} AND {PENDING} AND EXISTS (
+                SELECT FROM {DEPENDS_ON} JOIN tasks AS cause ON cause.id = needed.id
+                WHERE cause.status = 'failed' AND NOT ({RETRYABLE}))
+            ORDER BY id LIMIT 1000"""  # noqa: S608
+    )
+    return [row[0] for row in rows.fetchall()]
 
 
 def waits_for(connection: Connection[TupleRow], ids: Iterable[str]) -> dict[str, list[str]]:
@@ -235,7 +265,7 @@ def elapsed(connection: Connection[TupleRow], task_id: str) -> tuple[Task, float
 def page(
     connection: Connection[TupleRow], filters: Mapping[str, str], limit: int, after: tuple[Any, str] | None
 ) -> list[Task]:
-    """Tasks older than `after`, the newest first, one more than `limit` where there are more.
+    """Tasks older than `after`, the newest first, one more than `limit` where there are more; no results.
 
     Args:
         filters: Of the columns ticket_id, phase_id, status, assigned_agent_id.
@@ -245,7 +275,9 @@ def page(
         asked.append("(created_at, id) < (%(moment)s, %(id)s)")
     where = f"WHERE {' AND '.join(asked)}" if asked else ""
     moment, id_ = after or (None, None)
-    statement = f"SELECT * FROM tasks {where} ORDER BY created_at DESC, id DESC LIMIT %(limit)s"  # noqa: S608
+    statement = (
+        f"SELECT {_WITHOUT_RESULT} FROM tasks {where} ORDER BY created_at DESC, id DESC LIMIT %(limit)s"  # noqa: S608
+    )
     return fetch_all(
         connection, Task, statement, {**filters, "moment": moment, "id": id_, "limit": limit + 1}
     )

@@ -18,7 +18,7 @@ from omoi_os.domain.statuses import TaskStatus
 from omoi_os.domain.tasks import BACKOFF_SECONDS, BLOCKED_BY, LONGEST_BACKOFF_SECONDS, TASK_MOVES
 from omoi_os.domain.tasks import IN_FLIGHT as IN_FLIGHT_STATUSES
 from omoi_os.models.task import IN_FLIGHT, RETRYABLE, WAITING, Task
-from omoi_os.store.queue import OPEN_DEPENDENCIES
+from omoi_os.store.queue import DEPENDS_ON, OPEN_DEPENDENCIES
 from omoi_os.store.rows import fetch_all
 
 # Half of the delay is certain and half is drawn, so that tasks that failed together do not return together.
@@ -84,7 +84,7 @@ _TIME_OUT: Final = _moving(
     "task.timed_out",
     f"""{_FAILED}, error_message = format('Task timed out after %%ss: %%s',
         coalesce(timeout_seconds, extract(epoch FROM
-                 clock_timestamp() - coalesce(started_at, assigned_at))::bigint), %(reason)s::text)""",
+                 clock_timestamp() - coalesce(started_at, assigned_at))::bigint, 0), %(reason)s::text)""",
     f"""{_ID} AND {IN_FLIGHT} AND (NOT %(late)s OR coalesce(started_at, assigned_at)
         + make_interval(secs => timeout_seconds) < clock_timestamp())""",
 )
@@ -106,7 +106,7 @@ _RESET: Final = _moving(
         UNION
         SELECT tasks.id FROM revived JOIN tasks ON {WAITING} AND tasks.status = 'failed'
           AND tasks.dependencies @> jsonb_build_object('depends_on', jsonb_build_array(revived.id))
-          AND tasks.error_message LIKE '{BLOCKED_BY}' || %(id)s::text || ' %%'
+          AND starts_with(tasks.error_message, '{BLOCKED_BY}' || %(id)s::text || ' ')
     ),""",  # noqa: S608
 )
 
@@ -129,8 +129,14 @@ _FAIL_DEPENDENTS: Final = _moving(
     f"""{_FAILED}, error_message = left(format('{BLOCKED_BY}%%s (%%s), which failed: %%s', cause.id,
             cause.task_type, coalesce(cause.error_message, 'no reason was given')), 2000)""",
     "tasks.status = 'pending' AND tasks.id = doomed.id AND cause.id = doomed.cause",
-    first=f"""failing (id, cause) AS (
-        SELECT id, id FROM tasks WHERE id = ANY (%(ids)s::text[]) AND status = 'failed' AND NOT ({RETRYABLE})
+    first=f"""asked (id) AS (
+        SELECT unnest(%(ids)s::text[])
+        UNION
+        SELECT needed.id FROM tasks CROSS JOIN LATERAL {DEPENDS_ON}
+        WHERE tasks.id = ANY (%(ids)s::text[]) AND tasks.status = 'pending'
+    ), failing (id, cause) AS (
+        SELECT asked.id, asked.id FROM asked JOIN tasks ON tasks.id = asked.id
+        WHERE status = 'failed' AND NOT ({RETRYABLE})
         UNION
         SELECT tasks.id, failing.cause FROM failing JOIN tasks ON {WAITING} AND tasks.status = 'pending'
           AND tasks.dependencies @> jsonb_build_object('depends_on', jsonb_build_array(failing.id))
@@ -210,6 +216,9 @@ def fail_dependents(connection: Connection[TupleRow], task_ids: Sequence[str]) -
     """Fail what waits for tasks that failed for good, through any number of steps.
 
     A statement after the one that failed them: it must see tasks that were enqueued while that one waited.
+
+    Args:
+        task_ids: Of tasks that failed, or that are pending again and may wait for one that did.
     """
     return _all(connection, _FAIL_DEPENDENTS, {}, ids=list(task_ids))
 

@@ -30,6 +30,20 @@ def place_of(connection: Connection[TupleRow], ticket_id: str) -> Place | None:
     return None if row is None else Place(*row)
 
 
+def hold(connection: Connection[TupleRow], ticket_id: str, *, alone: bool) -> bool:
+    """Keep the ticket from being deleted until the commit; False where there is no such ticket.
+
+    Args:
+        alone: Also make others wait who hold it alone, or move it.
+    """
+    lock = "NO KEY UPDATE" if alone else "KEY SHARE"
+    row = connection.execute(
+        f"SELECT FROM tickets WHERE id = %(ticket)s FOR {lock}",
+        {"ticket": ticket_id},
+    ).fetchone()
+    return row is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Some tickets, the newest first.

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from omoi_os import __version__
 from omoi_os.api.dependencies import ServicesNow
-from omoi_os.api.schemas import Health, Readiness
+from omoi_os.api.schemas.health import Health, Readiness
 from omoi_os.api.strict import StrictRoute
 
 router = APIRouter(tags=["health"], route_class=StrictRoute)

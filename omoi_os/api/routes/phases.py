@@ -3,7 +3,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from omoi_os.api.dependencies import PhaseQuery, ServicesNow
-from omoi_os.api.schemas import FindingOut, GateResultOut, GateStatusOut
+from omoi_os.api.schemas.gates import FindingOut, GateResultOut, GateStatusOut
 from omoi_os.api.strict import StrictRoute
 from omoi_os.bootstrap import Services
 from omoi_os.models.phase_gate_result import PhaseGateResult

@@ -6,15 +6,12 @@ from fastapi import APIRouter, Body, Query
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from omoi_os.api.dependencies import PhaseQuery, ServicesNow
-from omoi_os.api.schemas import ArtifactIn, ArtifactOut, TicketIn, TicketOut, TicketPage
+from omoi_os.api.dependencies import API_ACTOR, CursorQuery, LimitQuery, PhaseQuery, ServicesNow
+from omoi_os.api.schemas.tickets import ArtifactIn, ArtifactOut, TicketIn, TicketOut, TicketPage
 from omoi_os.api.strict import StrictRoute
 from omoi_os.services.tickets import NewArtifact, NewTicket, next_cursor
 
 router = APIRouter(prefix="/tickets", tags=["tickets"], route_class=StrictRoute)
-
-API_ACTOR = "api"
-"""Who attached an artifact, until keys name the caller."""
 
 
 @router.post("", status_code=201, operation_id="createTicket")
@@ -35,8 +32,8 @@ def list_tickets(
     services: ServicesNow,
     phase_id: PhaseQuery = None,
     status: Annotated[str | None, Query(max_length=50)] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=300)] = None,
+    limit: LimitQuery = 50,
+    cursor: CursorQuery = None,
 ) -> TicketPage:
     """List tickets, the newest first."""
     page = services.tickets.list(phase_id=phase_id, status=status, limit=limit, cursor=cursor)

@@ -6,31 +6,45 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from omoi_os.domain.evidence import ChangeFacts
-from omoi_os.domain.rules.measured import Measured, Note, and_more, false_claim, wrong_kind
+from omoi_os.domain.policy import matches
+from omoi_os.domain.rules.measured import Measured, Note, and_more, false_claim, scope, wrong_kind
 from omoi_os.domain.verdict import Finding, Outcome
 
 NEEDED: Final = "code comes with a new or extended test that asserts"
 
 
-def code_comes_with_tests(measured: Measured) -> Finding:
-    """Where code changed, a test asserts something that it did not assert before."""
+def code_comes_with_tests(measured: Measured, paths: Sequence[str] = ()) -> Finding:
+    """Where code changed, a test asserts something that it did not assert before.
+
+    Args:
+        paths: Patterns of the code that needs tests; empty for all. Tests count wherever they are.
+    """
     criterion = f"{measured.artifact.type}.must_have_tests"
+    needed = f"{NEEDED}{scope(paths)}"
     facts = measured.facts
     if not isinstance(facts, ChangeFacts):
-        return wrong_kind(criterion, NEEDED, measured)
+        return wrong_kind(criterion, needed, measured)
     if facts.is_empty:
         fix = "Name the base to compare with, or attach the diff of the work."
         return Finding(
-            criterion, Outcome.UNKNOWN, "nothing_changed", "the diff is empty", NEEDED, measured.where, fix
+            criterion, Outcome.UNKNOWN, "nothing_changed", "the diff is empty", needed, measured.where, fix
         )
-    if not facts.code_files:
-        return Finding(criterion, Outcome.PASS, "no_code_changed", summary(facts), NEEDED, measured.where)
+    code = [path for path in facts.code_files if not paths or matches(path, paths)]
+    if not code:
+        return Finding(criterion, Outcome.PASS, *_no_code(facts), needed, measured.where)
     if not facts.asserting_tests:
-        fix = f"Add a test with an assertion for {_names(facts.code_files)}."
+        fix = f"Add a test with an assertion for {_names(code)}."
         return Finding(
-            criterion, Outcome.FAIL, "code_without_tests", summary(facts), NEEDED, measured.where, fix
+            criterion, Outcome.FAIL, "code_without_tests", summary(facts), needed, measured.where, fix
         )
-    return Finding(criterion, Outcome.PASS, "code_with_tests", summary(facts), NEEDED, measured.where)
+    return Finding(criterion, Outcome.PASS, "code_with_tests", summary(facts), needed, measured.where)
+
+
+def _no_code(facts: ChangeFacts) -> tuple[str, str]:
+    """Code, and what was found, where no code changed that needs tests."""
+    if facts.code_files:
+        return "no_code_in_scope", f"code changed only elsewhere: {_names(facts.code_files)}"
+    return "no_code_changed", summary(facts)
 
 
 def summary(facts: ChangeFacts) -> str:

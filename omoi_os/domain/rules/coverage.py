@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from omoi_os.domain.evidence import CoverageFacts
-from omoi_os.domain.policy import MinCoverage
-from omoi_os.domain.rules.measured import Measured, Note, false_claim, wrong_kind
+from omoi_os.domain.policy import MinCoverage, matches
+from omoi_os.domain.rules.measured import Measured, Note, false_claim, scope, wrong_kind
 from omoi_os.domain.verdict import Finding, Outcome
 
 TOLERANCE_POINTS: Final = 1.0
@@ -15,12 +16,17 @@ TOLERANCE_POINTS: Final = 1.0
 
 
 def coverage_at_least(demand: MinCoverage, measured: Measured) -> Finding:
-    """Enough of the executable lines were executed."""
+    """Enough of the executable lines were executed; where the criterion has paths, of those files only."""
     criterion = f"{measured.artifact.type}.min_percentage"
-    needed = f"line coverage of at least {demand.percent:g} %"
+    paths = demand.terms.paths
+    needed = f"line coverage of at least {demand.percent:g} %{scope(paths)}"
     facts = measured.facts
     if not isinstance(facts, CoverageFacts):
         return wrong_kind(criterion, needed, measured)
+    if paths and not (facts := _within(facts, paths)).files:
+        fix = "Report on these files, or write the policy's paths as the report names its files."
+        found = "the report lists no such file"
+        return Finding(criterion, Outcome.UNKNOWN, "no_file_in_scope", found, needed, measured.where, fix)
     if not facts.total:
         fix = "Run the tests with coverage of the project's own sources and write the report again."
         return Finding(
@@ -43,6 +49,12 @@ def coverage_at_least(demand: MinCoverage, measured: Measured) -> Finding:
             criterion, Outcome.UNKNOWN, "coverage_contradictory", found, needed, measured.where, fix
         )
     return Finding(criterion, Outcome.PASS, "coverage_reached", found, needed, measured.where)
+
+
+def _within(facts: CoverageFacts, paths: Sequence[str]) -> CoverageFacts:
+    """The report on the files that match; its header is about all files, and no longer says anything."""
+    files = tuple(file for file in facts.files if matches(file.path, paths))
+    return replace(facts, files=files, declared_percent=None, declared=())
 
 
 def percent(facts: CoverageFacts) -> float:

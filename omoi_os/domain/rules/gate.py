@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from omoi_os.domain.evidence import PresenceFacts, Unreadable
 from omoi_os.domain.policy import (
     AllPassed,
     Criterion,
@@ -20,11 +19,13 @@ from omoi_os.domain.policy import (
 )
 from omoi_os.domain.rules.across import changed_code_is_reported
 from omoi_os.domain.rules.changes import change_claims, code_comes_with_tests, no_weakened_tests
+from omoi_os.domain.rules.claimed import with_claims
 from omoi_os.domain.rules.coverage import coverage_at_least, coverage_claims, coverage_header_agrees
 from omoi_os.domain.rules.documents import at_least_characters, document_claims, has_sections, no_placeholders
-from omoi_os.domain.rules.measured import CORRECT_THE_CLAIM, Artifact, Facts, Measured, Note, wrong_kind
+from omoi_os.domain.rules.measured import CORRECT_THE_CLAIM, Artifact, Facts, Measured, Note
+from omoi_os.domain.rules.presence import is_there
 from omoi_os.domain.rules.suites import headers_agree, no_failed_tests, suite_claims
-from omoi_os.domain.verdict import Finding, Outcome
+from omoi_os.domain.verdict import Finding, Outcome, Severity
 
 __all__ = ["Artifact", "Facts", "Measured", "OpenTask", "TaskFacts", "gate_findings"]
 
@@ -85,8 +86,17 @@ def gate_findings(
     for required in policy.artifacts:
         measured = evidence.get(required.type)
         found.extend([_missing(required)] if measured is None else _of_artifact(required, measured))
-    found.extend(changed_code_is_reported(evidence.values()))
+    found.extend(changed_code_is_reported(evidence.values(), _coverage_paths(policy)))
     return tuple(found)
+
+
+def _coverage_paths(policy: PhasePolicy) -> tuple[str, ...]:
+    """What coverage is asked of; empty for all code."""
+    asked = [
+        item for artifact in policy.artifacts for item in artifact.criteria if isinstance(item, MinCoverage)
+    ]
+    scopes = [item.terms.paths for item in asked]
+    return tuple(path for scope in scopes for path in scope) if all(scopes) else ()
 
 
 def all_tasks_completed(tasks: TaskFacts) -> Finding:
@@ -115,17 +125,23 @@ def _missing(required: RequiredArtifact) -> Finding:
 
 
 def _of_artifact(required: RequiredArtifact, measured: Measured) -> Iterator[Finding]:
-    if required.criteria:
-        for criterion in required.criteria:
-            yield from _answer(criterion, measured)
-    else:
-        yield _is_there(required, measured)
+    answers = [finding for criterion in required.criteria for finding in _answer(criterion, measured)]
+    claimed = any(finding.code == "claim_accepted" for finding in answers)
+    # Where every criterion is only told, something must still decide: that there is evidence at all.
+    if not claimed and all(finding.severity is Severity.WARN for finding in answers):
+        yield is_there(required, measured)
+    yield from answers
     for tell in _ALSO_TOLD[required.kind]:
         yield from tell(measured)
     yield from _unusable_claims(measured)
 
 
 def _answer(criterion: Criterion, measured: Measured) -> Iterator[Finding]:
+    for finding in _measured_answer(criterion, measured):
+        yield replace(with_claims(criterion, measured, finding), severity=criterion.terms.severity)
+
+
+def _measured_answer(criterion: Criterion, measured: Measured) -> Iterator[Finding]:
     match criterion:
         case MinLength():
             yield at_least_characters(criterion, measured)
@@ -134,18 +150,9 @@ def _answer(criterion: Criterion, measured: Measured) -> Iterator[Finding]:
         case MinCoverage():
             yield coverage_at_least(criterion, measured)
         case MustHaveTests():
-            yield code_comes_with_tests(measured)
+            yield code_comes_with_tests(measured, criterion.terms.paths)
         case AllPassed():
             yield no_failed_tests(measured)
-
-
-def _is_there(required: RequiredArtifact, measured: Measured) -> Finding:
-    facts = measured.facts
-    needed = f"an artifact {required.type} that can be read"
-    if isinstance(facts, Unreadable) or not isinstance(facts, PresenceFacts):
-        return wrong_kind(required.type, needed, measured)
-    found = f"{facts.size:,} bytes"
-    return Finding(required.type, Outcome.PASS, "artifact_present", found, needed, measured.where)
 
 
 def _unusable_claims(measured: Measured) -> Iterator[Finding]:

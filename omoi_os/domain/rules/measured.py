@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -105,6 +105,11 @@ CORRECT_THE_CLAIM: Final = "Correct the claim; only what is measured counts."
 def false_claim(measured: Measured, found: str, needed: str) -> Finding:
     """The finding for a claim that the measurement contradicts."""
     return Note("claims", "claim_differs_from_measurement", found, needed, CORRECT_THE_CLAIM).about(measured)
+
+
+def scope(paths: Sequence[str]) -> str:
+    """How a demand goes on that is about some paths only."""
+    return f" in {', '.join(paths[:5])}{and_more(len(paths), 5)}" if paths else ""
 
 
 def and_more(count: int, shown: int = 3) -> str:

@@ -10,7 +10,8 @@ from psycopg.rows import TupleRow
 
 from omoi_os.domain.statuses import TaskStatus
 from omoi_os.domain.storable import problem_in_text
-from omoi_os.errors import NotFound, TaskMoveNotAllowed
+from omoi_os.errors import InvalidInput, NotFound, TaskMoveNotAllowed
+from omoi_os.models.base import check_text
 from omoi_os.models.task import Task
 from omoi_os.services.database import DatabaseService, driver_connection
 from omoi_os.services.tickets import LONGEST_ID
@@ -24,9 +25,12 @@ class QueuePart:
         self.db = db
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection[TupleRow]]:
+    def _transaction(self, *, failing: bool = False) -> Iterator[Connection[TupleRow]]:
         with self.db.get_session() as session:
-            yield driver_connection(session)
+            connection = driver_connection(session)
+            if failing:
+                queue.hold_failing(connection)
+            yield connection
 
 
 def no_task(task_id: str) -> NotFound:
@@ -37,6 +41,13 @@ def no_task(task_id: str) -> NotFound:
 def is_id(task_id: str) -> bool:
     """Whether a row can have this id; the driver refuses others."""
     return problem_in_text(task_id, LONGEST_ID) is None
+
+
+def check_agent(agent_id: str) -> None:
+    """Raise `InvalidInput` where no agent can be called so."""
+    if not agent_id.strip():
+        raise InvalidInput("agent_id: name the agent", field="agent_id")
+    check_text("agent_id", agent_id, LONGEST_ID)
 
 
 def existing(connection: Connection[TupleRow], task_id: str) -> Task:
@@ -69,7 +80,11 @@ def refuse_move(connection: Connection[TupleRow], task_id: str, target: TaskStat
     )
 
 
-def ended(connection: Connection[TupleRow], tasks: Sequence[Task]) -> None:
-    """What follows when tasks failed: those that wait for one that failed for good fail as well."""
-    if failed := [task.id for task in tasks if task.status == TaskStatus.FAILED]:
-        task_moves.fail_dependents(connection, failed)
+def settle(connection: Connection[TupleRow], tasks: Sequence[Task]) -> list[Task]:
+    """What follows when tasks failed or are pending again: what waits for one that failed for good fails.
+
+    Returns:
+        The tasks that failed here; `queue.hold_failing` comes before whatever moved the given ones.
+    """
+    moved = [task.id for task in tasks if task.status in {TaskStatus.FAILED, TaskStatus.PENDING}]
+    return task_moves.fail_dependents(connection, moved) if moved else []

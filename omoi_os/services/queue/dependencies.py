@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from omoi_os.domain.tasks import find_cycle
 from omoi_os.models.task import Task
 from omoi_os.services.queue.base import QueuePart, is_id
-from omoi_os.store import queue
+from omoi_os.store import queue, task_moves
 
 
 class Dependencies(QueuePart):
@@ -18,12 +18,28 @@ class Dependencies(QueuePart):
         with self.db.single_statements() as connection:
             return queue.open_dependencies(connection, task_id) == []
 
+    def get_open_dependencies(self, task_id: str) -> list[str]:
+        """Ids of what the task still waits for; empty for an unknown task."""
+        if not is_id(task_id):
+            return []
+        with self.db.single_statements() as connection:
+            return queue.open_dependencies(connection, task_id) or []
+
     def get_blocked_tasks(self, task_id: str) -> list[Task]:
         """The pending tasks that name this one as a dependency."""
         if not is_id(task_id):
             return []
         with self.db.single_statements() as connection:
             return queue.waiting_for(connection, task_id)
+
+    def fail_blocked_tasks(self) -> int:
+        """Fail pending tasks that wait for one that failed for good; returns how many.
+
+        Whoever fails a task through this service has done so already. This is for rows that others wrote.
+        """
+        with self._transaction(failing=True) as connection:
+            blocked = queue.blocked_for_good(connection)
+            return len(task_moves.fail_dependents(connection, blocked)) if blocked else 0
 
     def detect_circular_dependencies(self, task_id: str, depends_on: Sequence[str]) -> list[str] | None:
         """The circle that would arise if `task_id` depended on these; None where there is none.

@@ -15,7 +15,7 @@ from omoi_os.errors import DependencyFailed, InvalidInput, UnknownDependency
 from omoi_os.models.base import check_text, text_limit
 from omoi_os.models.task import Task
 from omoi_os.services.queue.base import is_id
-from omoi_os.services.tickets import no_ticket
+from omoi_os.services.tickets import LONGEST_ID, no_ticket
 from omoi_os.store import queue, tickets
 
 MOST_RETRIES: Final = 100
@@ -36,6 +36,8 @@ def enqueue(connection: Connection[TupleRow], tasks: Sequence[NewTask]) -> list[
             `DependencyCycle` say which dependency.
     """
     checked = [_checked(task) for task in tasks]
+    if len({task.id for task in checked}) < len(checked):
+        raise InvalidInput("id: two tasks have the same one", field="id")
     keyed = any(task.generation_key is not None for task in checked)
     for ticket_id in sorted({task.ticket_id for task in checked}):
         # Two who generate the same tasks must not both find that there are none yet.
@@ -70,7 +72,7 @@ def _refuse_unusable(connection: Connection[TupleRow], ids: Sequence[str]) -> No
             f"dependencies: there is no task {missing[0][:60]!r}; enqueue it first", missing=missing[:20]
         )
     for item in ids:
-        _, error, for_good = known[item]
+        error, for_good = known[item]
         if for_good:
             raise DependencyFailed(
                 f"dependencies: task {item[:60]!r} failed for good ({(error or 'no reason given')[:300]}); "
@@ -80,6 +82,9 @@ def _refuse_unusable(connection: Connection[TupleRow], ids: Sequence[str]) -> No
 
 
 def _checked(task: NewTask) -> NewTask:
+    check_text("id", task.id, LONGEST_ID)
+    if task.generation_key is not None:
+        check_text("generation_key", task.generation_key, text_limit(Task.generation_key))
     if not task.task_type.strip():
         raise InvalidInput("task_type: a task needs a type", field="task_type")
     check_text("task_type", task.task_type, text_limit(Task.task_type))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
+import msgspec
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
@@ -13,7 +15,7 @@ from omoi_os.domain.tasks import PERMANENT
 from omoi_os.errors import InvalidInput, NotYourTask
 from omoi_os.models.base import check_json, check_text
 from omoi_os.models.task import Task
-from omoi_os.services.queue.base import QueuePart, ended, existing
+from omoi_os.services.queue.base import QueuePart, check_agent, existing, is_id, no_task, settle
 from omoi_os.store import agents, events, task_moves
 from omoi_os.store.task_moves import StatusChange
 
@@ -37,7 +39,7 @@ class Handover(QueuePart):
         check_text("message", message, LONGEST_MESSAGE)
         if percent is not None and not 0 <= percent <= 100:  # NaN compares as false
             raise InvalidInput("percent: write a number from 0 to 100", field="percent")
-        with self._transaction() as connection:
+        with self._handover(task_id, agent_id) as connection:
             task = _move(connection, task_id, agent_id, StatusChange(TaskStatus.RUNNING))
             told = {"agent_id": agent_id, "message": message, "percent": percent}
             events.tell(connection, "task.progress", "task", task_id, told)
@@ -51,14 +53,11 @@ class Handover(QueuePart):
             InvalidInput: The result cannot be stored.
         """
         check_json("result", result)
-        with self._transaction() as connection:
-            agents.beat(connection, agent_id)
-            before = existing(connection, task_id)
-            if before.status == TaskStatus.COMPLETED and before.assigned_agent_id == agent_id:
-                if before.result == result:
-                    return before
-                raise NotYourTask("the task is completed, with another result", task_id=task_id)
-            task = _move(connection, task_id, agent_id, StatusChange(TaskStatus.COMPLETED, result))
+        with self._handover(task_id, agent_id) as connection:
+            change = StatusChange(TaskStatus.COMPLETED, result)
+            task = task_moves.set_status(connection, task_id, change, agent_id=agent_id)
+            if task is None:
+                return _completed_before(connection, task_id, agent_id, result)
             agents.rest(connection, agent_id)
             return task
 
@@ -76,14 +75,14 @@ class Handover(QueuePart):
             raise InvalidInput("error: say what went wrong", field="error")
         message = f"{PERMANENT}{error}" if permanent else error
         check_text("error", message, LONGEST_ERROR)
-        with self._transaction() as connection:
+        with self._handover(task_id, agent_id, failing=True) as connection:
             failed = _move(
                 connection, task_id, agent_id, StatusChange(TaskStatus.FAILED, error_message=message)
             )
             agents.rest(connection, agent_id)
             if (again := task_moves.retry(connection, task_id)) is not None:
                 return again
-            ended(connection, [failed])
+            settle(connection, [failed])
             return failed
 
     def release_task(self, task_id: str, agent_id: str, reason: str = "") -> Task:
@@ -93,19 +92,40 @@ class Handover(QueuePart):
             NotFound, NotYourTask: As `report_progress`.
         """
         check_text("reason", reason, LONGEST_MESSAGE)
-        with self._transaction() as connection:
+        with self._handover(task_id, agent_id) as connection:
             task = _move(connection, task_id, agent_id, StatusChange(TaskStatus.PENDING))
             told = {"agent_id": agent_id, "reason": reason}
             events.tell(connection, "task.released", "task", task_id, told)
             agents.rest(connection, agent_id)
             return task
 
+    @contextmanager
+    def _handover(
+        self, task_id: str, agent_id: str, *, failing: bool = False
+    ) -> Iterator[Connection[TupleRow]]:
+        # The agent first, then its task: a sweep for silent agents locks them in the same order.
+        check_agent(agent_id)
+        if not is_id(task_id):
+            raise no_task(task_id)
+        with self._transaction(failing=failing) as connection:
+            agents.beat(connection, agent_id)
+            yield connection
+
 
 def _move(connection: Connection[TupleRow], task_id: str, agent_id: str, change: StatusChange) -> Task:
-    # The agent first, then its task: a sweep for silent agents locks them in the same order.
-    agents.beat(connection, agent_id)
-    existing(connection, task_id)
     task = task_moves.set_status(connection, task_id, change, agent_id=agent_id)
     if task is None:
+        existing(connection, task_id)
         raise NotYourTask(task_id=task_id)
+    return task
+
+
+def _completed_before(
+    connection: Connection[TupleRow], task_id: str, agent_id: str, result: Mapping[str, Any] | None
+) -> Task:
+    task = existing(connection, task_id)
+    if task.status != TaskStatus.COMPLETED or task.assigned_agent_id != agent_id:
+        raise NotYourTask(task_id=task_id)
+    if task.result != msgspec.json.decode(msgspec.json.encode(result)):  # a tuple is stored as a list
+        raise NotYourTask("the task is completed, with another result", task_id=task_id)
     return task

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from omoi_os.domain.phases import parse_phase
 from omoi_os.domain.statuses import TaskStatus
 from omoi_os.domain.tasks import is_permanent
+from omoi_os.errors import TaskMoveNotAllowed
 from omoi_os.models.task import Task
-from omoi_os.services.queue.base import QueuePart, existing, is_id, refuse_move
+from omoi_os.services.queue.base import QueuePart, existing, is_id, refuse_move, settle
 from omoi_os.store import queue, task_moves
 
 
@@ -37,28 +39,36 @@ class Retries(QueuePart):
         """
         if not is_id(task_id):
             return False
-        with self._transaction() as connection:
-            return task_moves.retry(connection, task_id) is not None
+        with self._transaction(failing=True) as connection:
+            if (task := task_moves.retry(connection, task_id)) is not None:
+                settle(connection, [task])
+            return task is not None
 
     def get_retryable_tasks(self, phase_id: str | None = None) -> list[Task]:
         """Failed tasks that may be tried again, the oldest failure first."""
+        phase = None if phase_id is None else parse_phase(phase_id)
         with self.db.single_statements() as connection:
-            return queue.retryable(connection, phase_id)
+            return queue.retryable(connection, phase)
 
     def retry_failed_tasks(self) -> int:
         """`increment_retry` for all that may be tried again, up to a thousand; returns how many."""
-        with self._transaction() as connection:
-            return len(task_moves.retry_all(connection))
+        with self._transaction(failing=True) as connection:
+            tasks = task_moves.retry_all(connection)
+            settle(connection, tasks)
+            return len(tasks)
 
     def reset_task(self, task_id: str) -> list[Task]:
         """Begin a failed task anew with all its retries, and those that failed only because it did.
 
         Raises:
             NotFound: There is no such task.
-            TaskMoveNotAllowed: It did not fail.
+            TaskMoveNotAllowed: It did not fail, or it waits for one that failed for good.
         """
-        with self._transaction() as connection:
+        with self._transaction(failing=True) as connection:
             existing(connection, task_id)
             if not (tasks := task_moves.reset(connection, task_id)):
                 raise refuse_move(connection, task_id, TaskStatus.PENDING)
-            return tasks
+            again = {task.id for task in settle(connection, tasks)}
+            if task_id in again:
+                raise TaskMoveNotAllowed("the task waits for one that failed for good; reset that one first")
+            return [task for task in tasks if task.id not in again]

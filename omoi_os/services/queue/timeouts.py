@@ -4,9 +4,10 @@ from typing import Any, Final
 
 from omoi_os.domain.statuses import TaskStatus
 from omoi_os.domain.tasks import CANCELLED, IN_FLIGHT
+from omoi_os.errors import NotFound, TaskMoveNotAllowed
 from omoi_os.models.base import check_text
 from omoi_os.models.task import Task
-from omoi_os.services.queue.base import QueuePart, ended, is_id
+from omoi_os.services.queue.base import QueuePart, check_agent, is_id, settle, refuse_move
 from omoi_os.store import queue, task_moves
 
 LONGEST_REASON: Final = 2000
@@ -39,10 +40,10 @@ class Timeouts(QueuePart):
         check_text("reason", reason, LONGEST_REASON)
         if not is_id(task_id):
             return False
-        with self._transaction() as connection:
+        with self._transaction(failing=True) as connection:
             task = task_moves.time_out(connection, task_id, reason, only_if_late=only_if_late)
             if task is not None:
-                ended(connection, [task])
+                settle(connection, [task])
             return task is not None
 
     def cancel_task(self, task_id: str, reason: str = "cancelled_by_request") -> bool:
@@ -51,17 +52,32 @@ class Timeouts(QueuePart):
         Returns:
             Whether it was ended; False also where there is no such task.
         """
-        check_text("reason", reason, LONGEST_REASON)
-        if not is_id(task_id):
+        try:
+            self.cancel(task_id, reason)
+        except (NotFound, TaskMoveNotAllowed):
             return False
-        with self._transaction() as connection:
-            task = task_moves.cancel(connection, task_id, f"{CANCELLED}{reason}")
-            if task is not None:
-                ended(connection, [task])
-            return task is not None
+        return True
+
+    def cancel(self, task_id: str, reason: str = "cancelled_by_request") -> Task:
+        """`cancel_task` for callers that want to know why not.
+
+        Raises:
+            NotFound: There is no such task.
+            TaskMoveNotAllowed: It is over already.
+        """
+        check_text("reason", reason, LONGEST_REASON)
+        with self._transaction(failing=True) as connection:
+            error = f"{CANCELLED}{reason}"
+            task = task_moves.cancel(connection, task_id, error) if is_id(task_id) else None
+            if task is None:
+                raise refuse_move(connection, task_id, TaskStatus.FAILED)
+            settle(connection, [task])
+            return task
 
     def get_cancellable_tasks(self, agent_id: str | None = None) -> list[Task]:
         """Tasks that agents have now, of one agent or of all."""
+        if agent_id is not None:
+            check_agent(agent_id)
         with self.db.single_statements() as connection:
             return queue.in_flight(connection, agent_id)
 

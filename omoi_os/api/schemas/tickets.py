@@ -1,26 +1,13 @@
-"""Bodies of requests and responses. Lengths come from the tables."""
-
 from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from omoi_os.api.schemas.base import Answer, Body
 from omoi_os.domain.storable import MAX_TEXT
-
-
-class Body(BaseModel):
-    """A request's body: unknown fields are errors, so that a typing mistake is not lost silently."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Answer(BaseModel):
-    """A response's body, read from an object's attributes."""
-
-    model_config = ConfigDict(from_attributes=True)
 
 
 class TicketIn(Body):
@@ -78,57 +65,3 @@ class ArtifactOut(Answer):
     content_digest: str | None
     collected_at: datetime
     collected_by: str
-
-
-class FindingOut(Answer):
-    """What one rule found."""
-
-    criterion: str
-    outcome: str
-    severity: str
-    code: str
-    found: str
-    needed: str
-    artifact: str
-    fix: str
-
-
-class GateResultOut(Answer):
-    """What a review decided."""
-
-    gate_status: str
-    requirements_met: bool
-    blocking_reasons: list[str]
-    result_id: str
-    phase_id: str
-    code: str | None
-    findings: list[FindingOut]
-    validated_at: datetime
-
-
-class GateStatusOut(Answer):
-    """What a gate has, what it lacks, and how the last review ended."""
-
-    requirements_met: bool
-    missing_artifacts: list[str]
-    validation_status: str
-    stale: bool
-    tasks_completed: bool
-    open_tasks: list[str]
-    blocking_reasons: list[str]
-    validated_at: datetime | None
-
-
-class Health(Answer):
-    """That the process answers."""
-
-    status: str
-    version: str
-
-
-class Readiness(Answer):
-    """That the process can do its work."""
-
-    status: str
-    database: str
-    schema_revision: str

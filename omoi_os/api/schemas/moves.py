@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from omoi_os.api.schemas.base import Answer, Body
+from omoi_os.domain.storable import MAX_TEXT
+
+
+class TransitionIn(Body):
+    """Where a ticket shall go."""
+
+    to_phase: Annotated[str, Field(min_length=1, max_length=60)]
+    reason: Annotated[str, Field(max_length=MAX_TEXT)] = ""
+
+
+class TransitionOut(Answer):
+    """A move that was made."""
+
+    ticket_id: str
+    previous_phase: str
+    current_phase: str
+    transitioned_at: datetime
+    transitioned_by: str | None
+
+
+class HistoryOut(Answer):
+    """One move of a ticket."""
+
+    id: str
+    from_phase: str | None
+    to_phase: str
+    transition_reason: str | None
+    transitioned_by: str | None
+    forced: bool
+    gate_result_id: str | None
+    artifacts: dict[str, Any] | list[Any] | None
+    created_at: datetime
+
+
+class HistoryList(Answer):
+    """All moves of a ticket, the first one first."""
+
+    ticket_id: str
+    current_phase: str
+    history: list[HistoryOut]
+
+
+class ValidTransitions(Answer):
+    """Where a ticket may go, as far as the map knows; its gate may still be closed."""
+
+    ticket_id: str
+    current_phase: str
+    valid_transitions: list[str]

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+
+from omoi_os.api.schemas.base import Answer, Body
+from omoi_os.domain.storable import MAX_TEXT
+from omoi_os.domain.tasks import read_dependencies
+
+type ShortText = Annotated[str, Field(max_length=2000)]
+
+
+class TaskIn(Body):
+    """A task to add to a ticket."""
+
+    task_type: Annotated[str, Field(min_length=1, max_length=100)]
+    description: Annotated[str | None, Field(max_length=MAX_TEXT)] = None
+    phase_id: Annotated[str | None, Field(max_length=60, description="The ticket's if left out.")] = None
+    priority: Annotated[str, Field(max_length=20)] = "MEDIUM"
+    depends_on: Annotated[
+        tuple[str, ...], Field(max_length=1000, description="Ids of tasks that must be completed first.")
+    ] = ()
+    capabilities: Annotated[
+        tuple[str, ...], Field(max_length=100, description="What an agent must offer to take it.")
+    ] = ()
+    max_retries: Annotated[int, Field(ge=0, le=100, strict=True)] = 3
+    timeout_seconds: Annotated[
+        int | None, Field(ge=1, le=30 * 24 * 3600, strict=True, description="From being taken.")
+    ] = None
+
+
+class TaskOut(Answer):
+    """A task; lists leave `result` out."""
+
+    id: str
+    ticket_id: str
+    phase_id: str
+    task_type: str
+    description: str | None
+    priority: str
+    status: str
+    assigned_agent_id: str | None
+    conversation_id: str | None
+    result: dict[str, Any] | None = None
+    error_message: str | None
+    depends_on: Annotated[list[str], Field(validation_alias="dependencies")]
+    capabilities: Annotated[list[str], Field(validation_alias="required_capabilities")]
+    retry_count: int
+    max_retries: int
+    timeout_seconds: int | None
+    not_before: datetime | None
+    created_at: datetime
+    assigned_at: datetime | None
+    started_at: datetime | None
+    completed_at: datetime | None
+
+    @field_validator("depends_on", mode="before")
+    @classmethod
+    def _ids(cls, value: dict[str, Any] | None) -> list[str]:
+        return list(read_dependencies(value))
+
+    @field_validator("capabilities", mode="before")
+    @classmethod
+    def _names(cls, value: list[str] | None) -> list[str]:
+        return value or []
+
+
+class TaskDetail(Answer):
+    """A task, what it still waits for, and how much of its time it has used."""
+
+    task: TaskOut
+    waits_for: list[str]
+    blocks: list[str]
+    elapsed_seconds: float | None
+    is_timed_out: bool
+
+
+class TaskPageOut(Answer):
+    """Some tasks, the newest first."""
+
+    tasks: list[TaskOut]
+    next_cursor: str | None = None
+
+
+class GeneratedTask(Answer):
+    """A task that a template made."""
+
+    id: str
+    task_type: str
+    description: str | None
+    priority: str
+    phase_id: str
+
+
+class CancelIn(Body):
+    """Why a task is cancelled."""
+
+    reason: ShortText = "cancelled_by_request"
+
+
+class Claimed(Answer):
+    """The task that was taken; null where nothing is ready."""
+
+    task: TaskOut | None
+
+
+class ClaimIn(Body):
+    """What an agent wants to take; what is left out is as it was registered."""
+
+    phase_id: Annotated[str | None, Field(max_length=60)] = None
+    capabilities: Annotated[list[str] | None, Field(max_length=100)] = None
+
+
+class ProgressIn(Body):
+    """How far a task is."""
+
+    message: ShortText = ""
+    percent: Annotated[float | None, Field(ge=0, le=100)] = None
+
+
+class CompleteIn(Body):
+    """What came of a task; `artifacts` in it are collected by the gate."""
+
+    result: dict[str, Any] | None = None
+
+
+class FailIn(Body):
+    """Why a task could not be done."""
+
+    error: Annotated[str, Field(min_length=1, max_length=19_000)]
+    permanent: Annotated[
+        bool, Field(strict=True, description="Another attempt would fail in the same way.")
+    ] = False
+
+
+class ReleaseIn(Body):
+    """Why a task is given back."""
+
+    reason: ShortText = ""

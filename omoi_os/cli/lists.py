@@ -1,0 +1,88 @@
+"""Rows for people, and the same as JSON for programs: the shapes of the HTTP API."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Annotated
+
+from cyclopts import Parameter
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from omoi_os.cli.show import print_plain, visible
+
+type AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
+
+
+def actor() -> str:
+    """Who is at this command line, as the operating system knows them."""
+    try:
+        return f"cli:{getpass.getuser()}"[:255]
+    except (KeyError, OSError):  # a user id without a name
+        return "cli"
+
+
+def print_json(value: BaseModel | Sequence[BaseModel]) -> None:
+    """One object, or a list of them."""
+    if isinstance(value, BaseModel):
+        print_plain(value.model_dump_json(indent=2))
+    else:
+        print_plain(json.dumps([item.model_dump(mode="json") for item in value], indent=2))
+
+
+def print_rows(out: Console, names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table whose last column takes the rest of the line."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in names[:-1]:
+        table.add_column(name, no_wrap=True)
+    table.add_column(names[-1], overflow="fold")
+    for row in rows:
+        table.add_row(*map(cell, row))
+    out.print(table)
+
+
+def print_fields(out: Console, fields: Iterable[tuple[str, object]]) -> None:
+    """One line per field that has a value."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(overflow="fold")
+    for name, value in fields:
+        if value not in (None, "", [], ()):
+            grid.add_row(name, cell(value))
+    out.print(grid)
+
+
+def cell(value: object) -> Text:
+    """A value in one line, with nothing in it that could steer the terminal."""
+    match value:
+        case Text():
+            return value
+        case None:
+            return Text("")
+        case datetime():
+            return Text(moment(value))
+        case list() | tuple():
+            return Text(", ".join(visible(str(item)) for item in value))
+        case _:
+            return Text(visible(str(value)))
+
+
+def moment(value: datetime) -> str:
+    """A time to the second, in UTC."""
+    return f"{value:%Y-%m-%d %H:%M:%S}Z"
+
+
+def short_phase(phase_id: str) -> str:
+    """A phase as people type it."""
+    return phase_id.removeprefix("PHASE_").lower()
+
+
+def print_more(out: Console, cursor: str | None) -> None:
+    """How to see the rows that follow."""
+    if cursor is not None:
+        out.print(Text(f"More follow: --cursor {cursor}", "dim"), soft_wrap=True)

@@ -1,0 +1,237 @@
+"""`omoi ticket`: make, list and move tickets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from cyclopts import App
+from rich.console import Console
+from rich.text import Text
+
+from omoi_os.api.schemas.moves import HistoryList, HistoryOut, TransitionOut
+from omoi_os.api.schemas.tickets import TicketOut, TicketPage
+from omoi_os.bootstrap import Services
+from omoi_os.cli.exits import Exit, exit_for
+from omoi_os.cli.lists import (
+    AsJson,
+    actor,
+    moment,
+    print_fields,
+    print_json,
+    print_more,
+    print_rows,
+    short_phase,
+)
+from omoi_os.cli.opening import opened, read_settings
+from omoi_os.cli.show import console, print_plain, progress, visible
+from omoi_os.domain.phases import Transition
+from omoi_os.errors import GateClosed
+from omoi_os.models.ticket import Ticket
+from omoi_os.services.phase_service import Move
+from omoi_os.services.task_queue import TaskFilter
+from omoi_os.services.tickets import NewTicket, TicketService, next_cursor
+
+app = App(name="ticket", help="Make, list and move tickets.")
+
+
+@app.command
+def new(
+    title: str,
+    /,
+    *,
+    description: str | None = None,
+    phase: str = "backlog",
+    priority: str = "MEDIUM",
+    workspace: Path | None = None,
+    as_json: AsJson = False,
+) -> int:
+    """Make a ticket.
+
+    Parameters
+    ----------
+    title
+        What it is about.
+    description
+        What is to be done.
+    phase
+        Where it begins.
+    priority
+        CRITICAL, HIGH, MEDIUM or LOW.
+    workspace
+        Folder of the work; evidence that is named by path is read from there.
+    """
+    with opened(read_settings()) as services:
+        # The person at this machine may name any folder; over HTTP only the allowed roots can be named.
+        roots = services.settings.roots if workspace is None else (workspace.expanduser().resolve(),)
+        folder = None if workspace is None else workspace.expanduser().resolve()
+        asked = NewTicket(title, description, phase, priority, folder)
+        ticket = TicketService(services.db, workspace_roots=roots).create(asked, created_by=actor())
+    if as_json:
+        print_json(TicketOut.model_validate(ticket))
+    else:
+        print_plain(ticket.id)
+    return Exit.PASSED
+
+
+@app.command(name="list")
+def list_(
+    *,
+    phase: str | None = None,
+    status: str | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+    as_json: AsJson = False,
+) -> int:
+    """List tickets, the newest first.
+
+    Parameters
+    ----------
+    phase
+        Only those in this phase.
+    status
+        Only those that are pending, in_progress, completed or failed.
+    limit
+        How many.
+    cursor
+        Continue where an earlier list ended.
+    """
+    with opened(read_settings()) as services:
+        page = services.tickets.list(phase_id=phase, status=status, limit=limit, cursor=cursor)
+    if as_json:
+        tickets = [TicketOut.model_validate(ticket) for ticket in page.tickets]
+        print_json(TicketPage(tickets=tickets, next_cursor=next_cursor(page)))
+        return Exit.PASSED
+    out = console()
+    if not page.tickets:
+        out.print("There is no ticket; `omoi ticket new TITLE` makes one.")
+        return Exit.PASSED
+    rows = (
+        (ticket.id, short_phase(ticket.phase_id), ticket.status, ticket.priority, ticket.title)
+        for ticket in page.tickets
+    )
+    print_rows(out, ("ticket", "phase", "status", "priority", "title"), rows)
+    print_more(out, next_cursor(page))
+    return Exit.PASSED
+
+
+@app.command
+def show(ticket_id: str, /, *, as_json: AsJson = False) -> int:
+    """Show a ticket, where it may go, and what is open in its phase."""
+    with opened(read_settings()) as services:
+        ticket = services.tickets.get(ticket_id)
+        if as_json:
+            print_json(TicketOut.model_validate(ticket))
+        else:
+            _print(console(), ticket, services)
+    return Exit.PASSED
+
+
+def _print(out: Console, ticket: Ticket, services: Services) -> None:
+    moves = [short_phase(phase) for phase in services.phases.valid_moves(ticket.id)]
+    fields = (
+        ("title", ticket.title),
+        ("phase", short_phase(ticket.phase_id)),
+        ("status", ticket.status),
+        ("priority", ticket.priority),
+        ("description", ticket.description),
+        ("workspace", ticket.workspace_path),
+        ("created", ticket.created_at),
+        ("may move to", moves),
+    )
+    print_fields(out, fields)
+    tasks = services.queue.list_tasks(TaskFilter(ticket_id=ticket.id, phase_id=ticket.phase_id), limit=20)
+    if tasks.tasks:
+        out.print()
+        rows = ((task.id, task.task_type, task.status, task.error_message) for task in tasks.tasks)
+        print_rows(out, ("task", "type", "status", "error"), rows)
+
+
+@app.command
+def move(
+    ticket_id: str,
+    phase: str,
+    /,
+    *,
+    reason: str = "",
+    force: bool = False,
+    as_json: AsJson = False,
+) -> int:
+    """Move a ticket to another phase.
+
+    A forward move reviews the gate of the phase that is left. Where it is closed, the reasons are told and
+    the exit code is 1, or 3 where it is inconclusive. 4 says that there is no way from here to there, or
+    that somebody else moved the ticket at the same moment.
+
+    Parameters
+    ----------
+    phase
+        Where it shall go.
+    reason
+        Why; kept in its history.
+    force
+        Past the gate and the map, as the operator; needs a reason, and history shows it.
+    """
+    asked = Move(phase, reason, actor(), force=force)
+    with opened(read_settings()) as services, progress("reviewing the gate"):
+        try:
+            made = services.phases.move(ticket_id, asked)
+        except GateClosed as closed:
+            return _refused(closed, as_json=as_json)
+    _print_move(made, as_json=as_json)
+    return Exit.PASSED
+
+
+def _refused(closed: GateClosed, *, as_json: bool) -> int:
+    code = exit_for(str(closed.facts["gate_status"]))
+    if as_json:
+        print_plain(json.dumps({"moved": False, "exit_code": int(code), **closed.facts}, indent=2))
+        return code
+    out = console()
+    out.print(Text("NOT MOVED: the gate is closed.", "bold red"))
+    reasons = closed.facts["blocking_reasons"]
+    for sentence in reasons if isinstance(reasons, list) else []:
+        out.print(Text(f"- {visible(str(sentence))}"))
+    return code
+
+
+def _print_move(made: Transition, *, as_json: bool) -> None:
+    if as_json:
+        answer = TransitionOut(
+            ticket_id=made.ticket_id,
+            previous_phase=made.from_phase,
+            current_phase=made.to_phase,
+            transitioned_at=made.moved_at,
+            transitioned_by=made.moved_by,
+        )
+        print_json(answer)
+        return
+    how = " (forced)" if made.forced else ""
+    print_plain(f"Moved from {short_phase(made.from_phase)} to {short_phase(made.to_phase)}{how}.")
+
+
+@app.command
+def history(ticket_id: str, /, *, as_json: AsJson = False) -> int:
+    """Show all moves of a ticket, the first one first."""
+    with opened(read_settings()) as services:
+        moves = services.phases.get_phase_history(ticket_id)
+        current = services.phases.get_current_phase(ticket_id)
+    if as_json:
+        listed = [HistoryOut.model_validate(item) for item in moves]
+        print_json(HistoryList(ticket_id=ticket_id, current_phase=current, history=listed))
+        return Exit.PASSED
+    out = console()
+    if not moves:
+        out.print(f"It was never moved; it is in {short_phase(current)}.")
+        return Exit.PASSED
+    rows = (
+        (
+            moment(item.created_at),
+            f"{short_phase(item.from_phase or '')} -> {short_phase(item.to_phase)}",
+            item.transitioned_by,
+            f"{'FORCED: ' if item.forced else ''}{item.transition_reason or ''}",
+        )
+        for item in moves
+    )
+    print_rows(out, ("when", "move", "by", "reason"), rows)
+    return Exit.PASSED

@@ -1,0 +1,210 @@
+"""Tickets move through the phases: one move, one transaction.
+
+A gate is validated before that transaction, because measuring evidence takes time. Inside it, with the ticket
+locked, the verdict has to hold still: for the evidence, the tasks and the place that are there now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+from sqlalchemy.orm import Session
+
+from omoi_os.domain.phases import (
+    PHASE_TRANSITIONS,
+    WORK_PHASES,
+    Move,
+    Phase,
+    Transition,
+    allowed_moves,
+    parse_phase,
+    refusal,
+)
+from omoi_os.domain.verdict import GateStatus
+from omoi_os.errors import Conflict, GateClosed, InvalidInput, TransitionNotAllowed, UnknownPhase
+from omoi_os.models.phase_gate_result import PhaseGateResult
+from omoi_os.models.phase_history import PhaseHistory
+from omoi_os.models.task import Task
+from omoi_os.services.database import DatabaseService
+from omoi_os.services.phase_gate import PhaseGateService, needs_gate
+from omoi_os.services.tickets import check_id, no_ticket
+from omoi_os.store import phases, tickets
+from omoi_os.store.tickets import Place
+
+__all__ = ["Move", "PhaseService", "TaskGenerator", "Transition"]
+
+ATTEMPTS: Final = 3
+"""Reviews of the gate before evidence that changes all the time is a conflict."""
+
+
+class TaskGenerator(Protocol):
+    """Makes the tasks of a phase that a ticket enters, in the transaction of the move."""
+
+    def generate_phase_tasks(
+        self, ticket_id: str, phase_id: str, *, session: Session | None = None
+    ) -> Sequence[Task]: ...
+
+
+class PhaseService:
+    """Moves tickets, and tells where they are and were.
+
+    Args:
+        generator: Makes the tasks of a work phase when it is entered; None makes none.
+        gates: Validates what a forward move leaves behind.
+    """
+
+    def __init__(
+        self,
+        db: DatabaseService,
+        *,
+        generator: TaskGenerator | None = None,
+        gates: PhaseGateService | None = None,
+    ) -> None:
+        self.db = db
+        self.generator = generator
+        self.gates = gates or PhaseGateService(db)
+
+    def can_transition(self, from_phase: str, to_phase: str) -> bool:
+        """Whether the map allows the move at all; no ticket and no gate is looked at."""
+        try:
+            return parse_phase(to_phase) in self.get_valid_transitions(from_phase)
+        except UnknownPhase:
+            return False
+
+    def get_valid_transitions(self, current_phase: str) -> list[Phase]:
+        """The phases to which the map leads.
+
+        Raises:
+            UnknownPhase: There is no such phase.
+        """
+        return list(PHASE_TRANSITIONS[parse_phase(current_phase)])
+
+    def valid_moves(self, ticket_id: str) -> tuple[Phase, ...]:
+        """Where this ticket may go, as far as the map knows: a blocked one only back.
+
+        Raises:
+            NotFound: There is no such ticket.
+        """
+        place = self._place(ticket_id)
+        return allowed_moves(parse_phase(place.current), place.previous)
+
+    def get_current_phase(self, ticket_id: str) -> Phase:
+        """Where the ticket is.
+
+        Raises:
+            NotFound: There is no such ticket.
+        """
+        return parse_phase(self._place(ticket_id).current)
+
+    def get_phase_history(self, ticket_id: str) -> list[PhaseHistory]:
+        """The ticket's moves, the first one first.
+
+        Raises:
+            NotFound: There is no such ticket.
+        """
+        self._place(ticket_id)
+        with self.db.get_session() as session:
+            return phases.history_of(session, ticket_id)
+
+    def transition_ticket(
+        self,
+        ticket_id: str,
+        to_phase: str,
+        reason: str,
+        transitioned_by: str,
+        artifacts: dict[str, Any] | list[Any] | None = None,
+    ) -> bool:
+        """Move the ticket; False where the map, the gate or a simultaneous move is against it.
+
+        Raises:
+            NotFound: There is no such ticket.
+            UnknownPhase: There is no such phase.
+        """
+        try:
+            self.move(ticket_id, Move(to_phase, reason, transitioned_by, artifacts))
+        except Conflict:
+            return False
+        return True
+
+    def move(self, ticket_id: str, request: Move) -> Transition:
+        """Move the ticket, with its history, its event and the tasks of a work phase, or nothing at all.
+
+        Raises:
+            NotFound: There is no such ticket.
+            UnknownPhase: There is no such phase.
+            InvalidInput: A forced move gives no reason, or a text cannot be stored.
+            TransitionNotAllowed: The map does not lead there.
+            GateClosed: The gate did not pass; `blocking_reasons`, `gate_status` and `result_id` say why.
+            Conflict: Somebody else moved the ticket meanwhile, or its evidence does not hold still.
+        """
+        target = parse_phase(request.to_phase)
+        if request.force and not request.reason.strip():
+            raise InvalidInput("reason: a forced move needs one", field="reason")
+        place = self._place(ticket_id)
+        _check_allowed(ticket_id, place, target, request)
+        current = parse_phase(place.current)
+        for _ in range(ATTEMPTS):
+            gated = needs_gate(current, target) and not request.force
+            verdict = self._opened(ticket_id, current) if gated else None
+            if (transition := self._carry_out(ticket_id, place, request, verdict)) is not None:
+                return transition
+        raise Conflict(
+            f"the evidence of {current.value} changed during each of {ATTEMPTS} reviews; wait until the "
+            "workers are done and try again",
+            ticket_id=ticket_id,
+        )
+
+    def _place(self, ticket_id: str) -> Place:
+        check_id(ticket_id)
+        with self.db.single_statements() as connection:
+            place = tickets.place_of(connection, ticket_id)
+        if place is None:
+            raise no_ticket(ticket_id)
+        return place
+
+    def _opened(self, ticket_id: str, phase: Phase) -> PhaseGateResult:
+        result = self.gates.validate_gate(ticket_id, phase)
+        if result.gate_status == GateStatus.PASSED:
+            return result
+        reasons = result.blocking_reasons or []
+        raise GateClosed(
+            " ".join([f"the gate of {phase.value} is closed ({result.gate_status}).", *reasons[:1]]),
+            ticket_id=ticket_id,
+            result_id=result.id,
+            gate_status=result.gate_status,
+            blocking_reasons=reasons,
+        )
+
+    def _carry_out(
+        self, ticket_id: str, place: Place, request: Move, verdict: PhaseGateResult | None
+    ) -> Transition | None:
+        """The whole transaction; None where the verdict does not hold any more."""
+        with self.db.get_session() as session:
+            ticket = phases.lock_ticket(session, ticket_id)
+            if ticket is None:
+                raise no_ticket(ticket_id)
+            if Place(ticket.phase_id, ticket.previous_phase_id) != place:
+                raise Conflict(
+                    f"somebody else moved the ticket meanwhile; it is in {ticket.phase_id} now",
+                    ticket_id=ticket_id,
+                    phase_id=ticket.phase_id,
+                )
+            if verdict is not None and not self.gates.holds(verdict, session=session):
+                return None
+            transition = phases.record_move(session, ticket, request, verdict)
+            if self.generator is not None and transition.to_phase in WORK_PHASES:
+                self.generator.generate_phase_tasks(ticket_id, transition.to_phase, session=session)
+        return transition
+
+
+def _check_allowed(ticket_id: str, place: Place, target: Phase, request: Move) -> None:
+    current = parse_phase(place.current)
+    if request.force:
+        reason = f"the ticket is in {target.value} already" if current is target else ""
+    else:
+        reason = refusal(current, place.previous, target)
+    if reason:
+        raise TransitionNotAllowed(
+            reason, ticket_id=ticket_id, from_phase=current.value, to_phase=target.value
+        )
