@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omoi_os.domain.evidence import Unreadable, UnreadableCode
-from omoi_os.evidence.git_layout import Refs, find_layout, read_refs
-from omoi_os.evidence.git_process import Output
+from omoi_os.evidence.git_index import Kept, failed, index_tree
+from omoi_os.evidence.git_layout import Layout, Refs, find_layout, read_refs
 from omoi_os.evidence.git_quarantine import Quarantine, quarantine
 from omoi_os.evidence.limits import ReadLimits
 
@@ -87,11 +87,49 @@ def open_range(
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The repository that a snapshot was taken from, as it was then: later commits do not count.
+
+    Attributes:
+        inside: The workspace in the repository; "." for the whole of it.
+    """
+
+    layout: Layout
+    refs: Refs
+    inside: str
+
+
+def open_range_of_snapshot(
+    origin: Origin,
+    tree: Path,
+    kept: Kept,
+    base: str | None,
+    *,
+    limits: ReadLimits = ReadLimits(),  # noqa: B008 frozen
+) -> GitDiff | Unreadable:
+    """Like `open_range` to the working tree, whose files are read from a snapshot and from nowhere else.
+
+    Of the workspace only commits and objects are read, which their ids name.
+
+    Args:
+        tree: Holds the files, under the names that they have in the repository.
+        kept: What the files alone do not show.
+    """
+    if base is not None and not _NAME.fullmatch(base):
+        return _bad_name()
+    with quarantine(origin.layout, origin.refs, limits, tree=tree) as git:
+        if isinstance(git, Unreadable):
+            return git
+        return _Range(git, origin.refs, origin.inside, _CONTEXT, kept).read(base, WORKTREE)
+
+
+@dataclass(frozen=True, slots=True)
 class _Range:
     git: Quarantine
     refs: Refs
     inside: str
     context: int
+    kept: Kept | None = None
 
     def read(self, base: str | None, head: str) -> GitDiff | Unreadable:
         newer = self.refs.head if head == WORKTREE else self._commit(head)
@@ -144,7 +182,7 @@ class _Range:
         if answer.code == 0 and _ID.fullmatch(answer.stdout.strip()):
             return answer.stdout.strip().decode(), f"merge base with {name}"
         if answer.code != 1:
-            return _failed("git cannot read the history", answer)
+            return failed("git cannot read the history", answer)
         if (self.git.home / "git" / "shallow").exists():
             return Unreadable(
                 UnreadableCode.GIT_FAILED,
@@ -156,79 +194,8 @@ class _Range:
         )
 
     def _worktree(self, older: str) -> bytes | Unreadable:
-        for step in (self._index_of_head, self._add_changes):
-            problem = step()
-            if problem is not None:
-                return problem
-        return self._diff("--cached", older)
-
-    def _index_of_head(self) -> Unreadable | None:
-        answer = self.git.run("read-tree", self.refs.head)
-        if isinstance(answer, Unreadable):
-            return answer
-        if answer.code:
-            return _failed("git cannot read the files of HEAD", answer)
-        # Its exit code only says that files differ; a real failure shows in the next step.
-        answer = self.git.run("update-index", "-q", "--refresh")
-        return answer if isinstance(answer, Unreadable) else None
-
-    def _add_changes(self) -> Unreadable | None:
-        kinds = ("--modified", "--deleted", "--others", "--exclude-standard")
-        answer = self.git.run("ls-files", "-z", *kinds, "--", self.inside)
-        if isinstance(answer, Unreadable):
-            return answer
-        if answer.code:
-            return _failed("git cannot list the changed files", answer)
-        # A repository inside the workspace is listed with a slash at its end.
-        names = sorted({name.rstrip(b"/") for name in answer.stdout.split(b"\0") if name})
-        problem = self._too_much(names)
-        if problem is not None or not names:
-            return problem
-        beyond = [name for name in names if self._is_beyond_link(name)]
-        flags = ("--add", "--remove", "--replace", "-z")
-        gone = b"".join(b"0 %s\t%s\0" % (b"0" * len(self.refs.head), name) for name in beyond)
-        stay = b"".join(name + b"\0" for name in names if name not in set(beyond))
-        for where, entries in (("--index-info", gone), ("--stdin", stay)):
-            answer = self.git.run("update-index", *flags, where, stdin=entries, objects=False)
-            if isinstance(answer, Unreadable):
-                return answer
-            if answer.code:
-                return _failed("git cannot read the changed files", answer)
-        return None
-
-    def _is_beyond_link(self, name: bytes) -> bool:
-        # A folder that became a link: for git its files are gone, whatever the link leads to.
-        parts = name.decode("utf-8", "surrogateescape").split("/")[:-1]
-        folder = self.git.layout.top
-        for part in parts:
-            folder = folder / part
-            if folder.is_symlink():
-                return True
-        return False
-
-    def _too_much(self, names: list[bytes]) -> Unreadable | None:
-        limits = self.git.limits
-        if len(names) > limits.max_items:
-            return Unreadable(
-                UnreadableCode.TOO_MANY,
-                f"more than {limits.max_items} files changed",
-                "Ignore generated files.",
-            )
-        size = 0
-        for name in names:
-            path = self.git.layout.top / name.decode("utf-8", "surrogateescape")
-            try:
-                size += path.lstat().st_size
-            except OSError:
-                continue
-        if size > limits.max_bytes:
-            # A sparse or huge file would be copied to the temporary folder before the diff is cut.
-            return Unreadable(
-                UnreadableCode.TOO_LARGE,
-                f"the changed files have more than {limits.max_bytes} bytes",
-                "Ignore large generated files.",
-            )
-        return None
+        problem = index_tree(self.git, self.refs, self.inside, self.kept)
+        return problem if problem is not None else self._diff("--cached", older)
 
     def _diff(self, *between: str) -> bytes | Unreadable:
         answer = self.git.run(
@@ -241,7 +208,7 @@ class _Range:
         )
         if isinstance(answer, Unreadable):
             return answer
-        return _failed("git cannot compare the files", answer) if answer.code else answer.stdout
+        return failed("git cannot compare the files", answer) if answer.code else answer.stdout
 
 
 def _bad_name() -> Unreadable:
@@ -250,14 +217,3 @@ def _bad_name() -> Unreadable:
         "the base or head is not the plain name of a branch, a tag or a commit",
         "Name a branch, a tag or a commit id.",
     )
-
-
-def _failed(what: str, answer: Output) -> Unreadable:
-    said = f" ({answer.complaint})" if answer.complaint else ""
-    missing = re.search(r"unable to read|missing|bad object|corrupt|not a valid object", answer.complaint)
-    fix = (
-        "Fetch the missing objects, or check the repository with `git fsck`."
-        if missing
-        else "Try `git status`."
-    )
-    return Unreadable(UnreadableCode.GIT_FAILED, what + said, fix)

@@ -52,11 +52,16 @@ _MAX_EXCLUDE = MIB
 
 @dataclass(frozen=True, slots=True)
 class Quarantine:
-    """Runs git for one read; `home` is deleted afterwards."""
+    """Runs git for one read; `home` is deleted afterwards.
+
+    Attributes:
+        tree: The files that are looked at: the working tree of `layout`, or a snapshot of it.
+    """
 
     git: str
     home: Path
     layout: Layout
+    tree: Path
     limits: ReadLimits
     deadline: Deadline
     env: dict[str, str]
@@ -74,15 +79,22 @@ class Quarantine:
         return run(
             [self.git, "--no-pager", *arguments],
             env=env,
-            cwd=self.layout.top,
+            cwd=self.tree,
             stdin=stdin,
             bounds=Bounds(self.limits.max_bytes, self.deadline),
         )
 
 
 @contextmanager
-def quarantine(layout: Layout, refs: Refs, limits: ReadLimits) -> Iterator[Quarantine | Unreadable]:
-    """A git directory outside the workspace that knows its refs and objects, and none of its settings."""
+def quarantine(
+    layout: Layout, refs: Refs, limits: ReadLimits, *, tree: Path | None = None
+) -> Iterator[Quarantine | Unreadable]:
+    """A git directory outside the workspace that knows its refs and objects, and none of its settings.
+
+    Args:
+        tree: A copy of the working tree, to be looked at in its place.
+    """
+    tree = tree or layout.top
     git = find_git(layout.top)
     if git is None:
         yield Unreadable(
@@ -92,8 +104,8 @@ def quarantine(layout: Layout, refs: Refs, limits: ReadLimits) -> Iterator[Quara
     with TemporaryDirectory(prefix="omoi-git-") as folder:
         home = Path(folder)
         _fill(home / "git", layout, refs)
-        env = _environment(home, layout)
-        yield Quarantine(git, home, layout, limits, Deadline(limits.max_seconds), env)
+        env = _environment(home, layout, tree)
+        yield Quarantine(git, home, layout, tree, limits, Deadline(limits.max_seconds), env)
 
 
 def _fill(git_dir: Path, layout: Layout, refs: Refs) -> None:
@@ -118,7 +130,7 @@ def _write(path: Path, text: str) -> None:
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
 
 
-def _environment(home: Path, layout: Layout) -> dict[str, str]:
+def _environment(home: Path, layout: Layout, tree: Path) -> dict[str, str]:
     """Everything that git may see; nothing is inherited but the safe part of PATH."""
     return {
         "PATH": safe_path(layout.top),
@@ -126,7 +138,7 @@ def _environment(home: Path, layout: Layout) -> dict[str, str]:
         "XDG_CONFIG_HOME": str(home),
         "LC_ALL": "C",
         "GIT_DIR": str(home / "git"),
-        "GIT_WORK_TREE": str(layout.top),
+        "GIT_WORK_TREE": str(tree),
         "GIT_INDEX_FILE": str(home / "git" / "index"),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": "/dev/null",

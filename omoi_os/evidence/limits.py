@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 MIB = 1024 * 1024
+GIB = 1024 * MIB
 
 
 @dataclass(frozen=True, slots=True)

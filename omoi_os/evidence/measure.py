@@ -22,12 +22,13 @@ from omoi_os.domain.policy import EvidenceKind, RequiredArtifact
 from omoi_os.domain.rules import Artifact, Facts, Measured
 from omoi_os.evidence.coverage import read_coverage
 from omoi_os.evidence.documents import read_document
-from omoi_os.evidence.git import open_range
+from omoi_os.evidence.git import GitDiff, open_range
 from omoi_os.evidence.gitdiff import read_diff
 from omoi_os.evidence.junit import read_junit
 from omoi_os.evidence.memory import Memory
 from omoi_os.evidence.paths import Workspace, open_workspace
 from omoi_os.evidence.several import Limits, read_files
+from omoi_os.evidence.snapshot import Snapshot
 
 INLINE: Final = "inline"
 
@@ -45,34 +46,42 @@ _COMMIT_ID: Final = re.compile(r"\b[0-9a-f]{40,64}\b")
 _remembered: Final = Memory()
 
 
+type Source = Snapshot | str
+"""Where evidence stands: a snapshot, or the path of a workspace that nobody changes meanwhile."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A workspace, held open for files and known by its path for git.
+    """A workspace or its snapshot, held open for files.
 
     Attributes:
         base: Commit to compare with; None for the merge base with the main branch.
     """
 
-    root: Path
+    source: Source
     workspace: Workspace
     base: str | None
+
+    def change(self) -> GitDiff | Unreadable:
+        if isinstance(self.source, Snapshot):
+            return self.source.change(self.base)
+        return open_range(Path(self.source), self.base)
 
 
 def measure_all(
     artifacts: Iterable[tuple[RequiredArtifact, Artifact]],
-    workspace_path: str | None,
+    source: Source | None,
     *,
     base: str | None = None,
 ) -> dict[str, Measured]:
-    """Measure each artifact; by type. The workspace is opened only where something stands in it."""
+    """Measure each artifact; by type. The workspace is opened only where something stands in it.
+
+    From a snapshot, files and change are read as they were at one moment; a live workspace may move.
+    """
     given = list(artifacts)
-    needs_workspace = any(
-        required.kind is EvidenceKind.CHANGES or _paths(required.kind, artifact)
-        for required, artifact in given
-    )
-    if workspace_path is None or not needs_workspace:
+    if source is None or not needs_workspace(given):
         return {artifact.type: _inline(required.kind, artifact) for required, artifact in given}
-    root = Path(workspace_path)
+    root = source.root if isinstance(source, Snapshot) else Path(source)
     opened = open_workspace(root, follow=False)
     if isinstance(opened, Unreadable):
         return {
@@ -80,8 +89,23 @@ def measure_all(
             for _, artifact in given
         }
     with opened as workspace:
-        place = _Place(root, workspace, base)
+        place = _Place(source, workspace, base)
         return {artifact.type: _measure(required.kind, artifact, place) for required, artifact in given}
+
+
+def needs_workspace(artifacts: Iterable[tuple[RequiredArtifact, Artifact]]) -> bool:
+    """Whether any of the evidence stands in the workspace; without it no snapshot has to be taken."""
+    return any(
+        required.kind is EvidenceKind.CHANGES or _paths(required.kind, artifact)
+        for required, artifact in artifacts
+    )
+
+
+def named_paths(artifacts: Iterable[tuple[RequiredArtifact, Artifact]]) -> tuple[str, ...]:
+    """The files that artifacts name: a snapshot holds them although git mostly ignores reports."""
+    return tuple(
+        sorted({path for required, artifact in artifacts for path in _paths(required.kind, artifact)})
+    )
 
 
 def _measure(kind: EvidenceKind, artifact: Artifact, place: _Place) -> Measured:
@@ -110,7 +134,7 @@ def _paths(kind: EvidenceKind, artifact: Artifact) -> list[str]:
 
 
 def _from_range(artifact: Artifact, place: _Place) -> Measured:
-    diff = open_range(place.root, place.base)
+    diff = place.change()
     if isinstance(diff, Unreadable):
         return Measured(artifact, diff, _claims(artifact), "git")
     where = f"diff from the {_COMMIT_ID.sub(lambda found: found[0][:12], diff.base_name)}"

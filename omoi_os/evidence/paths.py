@@ -105,6 +105,14 @@ class Workspace:
             return refused
         return os.fdopen(descriptor, "rb")
 
+    def descriptor(self, parts: Sequence[str]) -> int:
+        """Open whatever is there by the same walk as `open`; the caller judges it, and closes it.
+
+        Raises:
+            OSError: With ELOOP or EXDEV for a link on the way.
+        """
+        return self._opener(self._descriptor, parts)
+
     def find(
         self,
         patterns: Sequence[str],
