@@ -16,6 +16,7 @@ from omoi_os.services.database import DatabaseService
 from omoi_os.services.housekeeping import Housekeeping
 from omoi_os.services.phase_gate import PhaseGateService
 from omoi_os.services.phase_service import PhaseService
+from omoi_os.services.policies import PolicyService
 from omoi_os.services.review import ReviewService
 from omoi_os.services.task_generator import TaskGeneratorService
 from omoi_os.services.task_queue import TaskQueueService
@@ -55,7 +56,9 @@ def open_services(settings: Settings) -> Iterator[Services]:
 
 def services_on(db: DatabaseService, settings: Settings) -> Services:
     """The services on a database that is ready."""
-    gates, queue = PhaseGateService(db), TaskQueueService(db)
+    policies = PolicyService.opened(settings)
+    gates = PhaseGateService(db, policies=policies, snapshots=settings.snapshots)
+    queue = TaskQueueService(db)
     generator = TaskGeneratorService(db, queue)
     agents = AgentHealthService(db, timeout_seconds=settings.agent_timeout)
     return Services(
@@ -63,7 +66,7 @@ def services_on(db: DatabaseService, settings: Settings) -> Services:
         db=db,
         tickets=TicketService(db, workspace_roots=settings.roots),
         gates=gates,
-        reviews=ReviewService(db),
+        reviews=ReviewService(db, gates=gates),
         queue=queue,
         generator=generator,
         phases=PhaseService(db, generator=generator, gates=gates),

@@ -28,8 +28,13 @@ def new_ticket(db: DatabaseService, phase: Phase = Phase.BACKLOG) -> str:
         return ticket.id
 
 
-def attach(db: DatabaseService, ticket_id: str, phase: Phase, *, good: bool) -> None:
-    """Everything that the gate asks for, or the same types with nothing in them that would pass."""
+def attach(db: DatabaseService, ticket_id: str, phase: Phase, *, good: bool, run: int | None = None) -> None:
+    """Everything that the gate asks for, or the same types with nothing in them that would pass.
+
+    Args:
+        run: Makes it another piece of evidence than that of another run.
+    """
+    more = {} if run is None else {"run": run}
     with db.get_session() as session:
         for type_, content in GOOD[phase].items():
             session.add(
@@ -37,7 +42,7 @@ def attach(db: DatabaseService, ticket_id: str, phase: Phase, *, good: bool) -> 
                     ticket_id=ticket_id,
                     phase_id=phase,
                     artifact_type=type_,
-                    artifact_content=content if good else {"content": ""},
+                    artifact_content={**content, **more} if good else {"content": ""},
                     collected_at=session.scalar(select(func.clock_timestamp())),
                     collected_by="worker-1",
                 )

@@ -493,7 +493,8 @@ def test_another_pass_for_the_same_evidence_shuts_nobody_out(
     slow: PhaseService, gate: InterruptedGate, db_service: DatabaseService
 ) -> None:
     ticket_id = ready_ticket(db_service, T)
-    gate.then = [lambda: PhaseGateService(db_service).validate_gate(ticket_id, T)]
+    again = ReviewTerms(force=True)
+    gate.then = [lambda: PhaseGateService(db_service).validate_gate(ticket_id, T, terms=again)]
     slow.move(ticket_id, ask(P))
     with db_service.get_session() as session:
         assert session.scalar(select(func.count()).select_from(PhaseGateResult)) == 2
@@ -503,7 +504,8 @@ def test_evidence_that_never_holds_still_is_a_conflict(
     slow: PhaseService, gate: InterruptedGate, db_service: DatabaseService
 ) -> None:
     ticket_id = ready_ticket(db_service, T)
-    gate.then = [lambda: attach(db_service, ticket_id, T, good=True)] * 3
+    runs = iter(range(3))
+    gate.then = [lambda: attach(db_service, ticket_id, T, good=True, run=next(runs))] * 3
     with pytest.raises(Conflict, match="changed during each of 3 reviews"):
         slow.move(ticket_id, ask(P))
     assert gate.then == []

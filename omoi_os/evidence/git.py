@@ -24,6 +24,8 @@ _TRUNKS = ("refs/heads/main", "refs/heads/master")
 _NAME = re.compile(r"(?!-)(?!.*(?:\.\.|@\{|\^\{))[^\x00-\x20\x7f-\x9f:?*\[\\\"'`$;|&<>(){}]{1,255}")
 _ID = re.compile(rb"[0-9a-f]{40,64}")
 _NAME_A_BASE = "Name the commit that the work started from as the base."
+_MOST_BASES = 1024
+_bases: dict[tuple[str, str, str | None, str | None, frozenset[tuple[str, str]]], str] = {}
 # Whole files as context: only so can the reader tell an assertion from one in an open comment or string.
 _CONTEXT = 1_000_000
 
@@ -86,6 +88,39 @@ def open_range(
         return _Range(git, refs, inside, context).read(base, head)
 
 
+def base_of(
+    workspace: Path,
+    base: str | None,
+    *,
+    limits: ReadLimits = ReadLimits(),  # noqa: B008 frozen
+) -> str | Unreadable:
+    """The id of the commit with which `open_range` would compare the working tree.
+
+    It is remembered by the ids of all refs: what commits have in common never changes.
+    """
+    if base is not None and not _NAME.fullmatch(base):
+        return _bad_name()
+    layout = find_layout(workspace)
+    if isinstance(layout, Unreadable):
+        return layout
+    refs = read_refs(layout)
+    if isinstance(refs, Unreadable):
+        return refs
+    key = (str(layout.top), refs.head, refs.branch, base, frozenset(refs.ids.items()))
+    if (known := _bases.get(key)) is not None:
+        return known
+    with quarantine(layout, refs, limits) as git:
+        if isinstance(git, Unreadable):
+            return git
+        start = _Range(git, refs, ".", 0).start(base, refs.head)
+    if isinstance(start, Unreadable):
+        return start
+    if len(_bases) >= _MOST_BASES:
+        _bases.clear()
+    _bases[key] = start[0]
+    return start[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """The repository that a snapshot was taken from, as it was then: later commits do not count.
@@ -135,7 +170,7 @@ class _Range:
         newer = self.refs.head if head == WORKTREE else self._commit(head)
         if isinstance(newer, Unreadable):
             return newer
-        start = self._default_base(newer) if base is None else self._named_base(base, newer)
+        start = self.start(base, newer)
         if isinstance(start, Unreadable):
             return start
         older, name = start
@@ -149,6 +184,10 @@ class _Range:
                 _NAME_A_BASE,
             )
         return GitDiff(older, name, newer, head, diff)
+
+    def start(self, base: str | None, newer: str) -> tuple[str, str] | Unreadable:
+        """The commit that is compared with, and its name for people."""
+        return self._default_base(newer) if base is None else self._named_base(base, newer)
 
     def _default_base(self, newer: str) -> tuple[str, str] | Unreadable:
         for ref in _DEFAULT_BASES:

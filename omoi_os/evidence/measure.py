@@ -70,27 +70,36 @@ class _Place:
 
 def measure_all(
     artifacts: Iterable[tuple[RequiredArtifact, Artifact]],
-    source: Source | None,
+    source: Source | Unreadable | None,
     *,
     base: str | None = None,
 ) -> dict[str, Measured]:
     """Measure each artifact; by type. The workspace is opened only where something stands in it.
 
     From a snapshot, files and change are read as they were at one moment; a live workspace may move.
+    Where no snapshot could be taken, nothing that stands in the workspace is known.
     """
     given = list(artifacts)
     if source is None or not needs_workspace(given):
         return {artifact.type: _inline(required.kind, artifact) for required, artifact in given}
+    if isinstance(source, Unreadable):
+        return _unknown(given, source)
     root = source.root if isinstance(source, Snapshot) else Path(source)
     opened = open_workspace(root, follow=False)
     if isinstance(opened, Unreadable):
-        return {
-            artifact.type: Measured(artifact, opened, _claims(artifact), artifact.path or INLINE)
-            for _, artifact in given
-        }
+        return _unknown(given, opened)
     with opened as workspace:
         place = _Place(source, workspace, base)
         return {artifact.type: _measure(required.kind, artifact, place) for required, artifact in given}
+
+
+def _unknown(
+    artifacts: Iterable[tuple[RequiredArtifact, Artifact]], problem: Unreadable
+) -> dict[str, Measured]:
+    return {
+        artifact.type: Measured(artifact, problem, _claims(artifact), artifact.path or INLINE)
+        for _, artifact in artifacts
+    }
 
 
 def needs_workspace(artifacts: Iterable[tuple[RequiredArtifact, Artifact]]) -> bool:

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
+from psycopg import Connection
+from psycopg.rows import TupleRow
 from sqlalchemy.orm import Session
 
+from omoi_os.domain.inputs import Inputs
 from omoi_os.domain.phases import Phase, is_forward, parse_phase, refusal
-from omoi_os.domain.policy import PHASE_GATE_REQUIREMENTS, PhasePolicy, built_in_policy
-from omoi_os.domain.rules import Measured, gate_findings
-from omoi_os.domain.verdict import NO_VERDICT, Finding, GateStatus, Outcome, Verdict, decide
+from omoi_os.domain.policy import PHASE_GATE_REQUIREMENTS, PhasePolicy, built_in
+from omoi_os.domain.rules import gate_findings
+from omoi_os.domain.verdict import NO_VERDICT, GateStatus, decide
+from omoi_os.domain.waivers import waive
 from omoi_os.errors import InvalidInput, UnknownPhase
 from omoi_os.evidence.measure import measure_all
-from omoi_os.models.base import check_text, text_limit
+from omoi_os.models.base import check_text, new_id, text_limit
 from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.services.database import DatabaseService, driver_connection
+from omoi_os.services.gate.ground import Ground, ground_now, reads_workspace, snapshot_of, wanted
+from omoi_os.services.gate.record import (
+    ABANDONED,
+    RESTLESS,
+    covering,
+    details_of,
+    inputs_of,
+    without_evidence,
+)
+from omoi_os.services.policies import PolicyService
 from omoi_os.services.tickets import check_id, no_ticket
 from omoi_os.store import collection, gates, phases, tickets
 
@@ -26,6 +45,12 @@ __all__ = ["PHASE_GATE_REQUIREMENTS", "PhaseGateService", "ReviewTerms"]
 
 ATTEMPTS: Final = 3
 """Reviews of one gate before evidence that changes all the time makes it inconclusive."""
+
+LEASE_SECONDS: Final = 900.0
+"""After that long somebody else may take over a review; all readers together are bounded well below."""
+
+_DECIDED: Final = (GateStatus.PASSED, GateStatus.FAILED)
+"""Verdicts that answer again while nothing changed; an inconclusive one may have been our trouble."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +62,40 @@ class ReviewTerms:
         only: Ids of the only artifacts that are looked at.
         base: Commit to compare the workspace with, instead of the merge base with its main branch.
         validated_by: Who asked.
+        force: Measure anew even if nothing changed since the last verdict.
     """
 
     policy: PhasePolicy | None = None
     only: Sequence[str] | None = None
     base: str | None = None
     validated_by: str = "rules"
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Review:
+    """One question, under one policy."""
+
+    question: gates.GateQuestion
+    policy: PhasePolicy
+    terms: ReviewTerms
 
 
 class PhaseGateService:
-    """Validates phase gates before transitions."""
+    """Validates phase gates before transitions.
 
-    def __init__(self, db: DatabaseService) -> None:
+    Args:
+        policies: The policy in force; the built-in one if left out.
+        snapshots: Folder of the snapshots that reviews read; a temporary one if left out.
+    """
+
+    def __init__(
+        self, db: DatabaseService, *, policies: PolicyService | None = None, snapshots: Path | None = None
+    ) -> None:
         self.db = db
+        self.policies = policies or PolicyService(built_in())
+        self._snapshots = snapshots
+        self._kept: set[str] = set()
 
     def check_gate_requirements(self, ticket_id: str, phase_id: str) -> dict[str, Any]:
         """What is there and what is missing, without measuring it.
@@ -57,31 +103,39 @@ class PhaseGateService:
         Returns:
             `requirements_met` (all required artifacts are there and all tasks completed),
             `missing_artifacts`, `validation_status` (status of the last verdict, "none" before the
-            first), `tasks_completed`, `open_tasks` (ids, the first three), `blocking_reasons` and
-            `validated_at` of the last verdict, and whether it is `stale`: other artifacts are the
-            newest now.
+            first), `gate_status` (the same, and "pending" while a review runs), `tasks_completed`,
+            `open_tasks` (ids, the first three), `blocking_reasons`, `waivers`, `convergence` and
+            `validated_at` of the last verdict, whether it is `stale`, and why (`stale_reasons`).
 
         Raises:
             NotFound: There is no such ticket.
             UnknownPhase: There is no such phase.
             PhaseHasNoGate: Nothing is reviewed when this phase ends.
         """
-        policy = _policy(phase_id)
-        question = _question(ticket_id, policy)
-        given = self._read(question)
+        review = self._review(ticket_id, phase_id, ReviewTerms())
+        given = self._read(review.question)
+        policy = review.policy
         with self.db.single_statements() as connection:
             last = gates.latest_result(connection, ticket_id, policy.phase)
+            running = gates.open_one(connection, ticket_id, policy.phase)
+        details = (last.validation_result if last else None) or {}
         missing = [type_ for type_ in policy.artifact_types if type_ not in given.artifacts]
         completed = given.tasks.any_task and not given.tasks.open_count
+        reasons = self._changes(review, given) if last is not None else []
+        status = last.gate_status if last else NO_VERDICT
         return {
             "requirements_met": not missing and (completed or not policy.tasks_must_be_completed),
             "missing_artifacts": missing,
-            "validation_status": last.gate_status if last else NO_VERDICT,
+            "validation_status": status,
+            "gate_status": GateStatus.PENDING.value if running else status,
             "tasks_completed": completed,
             "open_tasks": [task.id for task in given.tasks.open_tasks],
             "blocking_reasons": (last.blocking_reasons if last else None) or [],
+            "waivers": details.get("waivers", []),
+            "convergence": details.get("convergence"),
             "validated_at": last.validated_at if last else None,
-            "stale": last is not None and _reviewed(given) != (last.validation_result or {}).get("reviewed"),
+            "stale": bool(reasons),
+            "stale_reasons": reasons,
         }
 
     def validate_gate(
@@ -91,30 +145,26 @@ class PhaseGateService:
         *,
         terms: ReviewTerms = ReviewTerms(),
     ) -> PhaseGateResult:
-        """Review the phase now and record the verdict.
+        """Review the phase and record the verdict; where nothing changed, the last verdict answers.
 
-        Two statements where nothing new is to be collected, each its own transaction: measuring may
-        take seconds, and no transaction stays open meanwhile. If evidence or tasks change in that time,
-        the review begins again; a gate that never holds still is inconclusive.
+        No transaction stays open while evidence is measured, which may take seconds. If evidence or tasks
+        change in that time, the review begins again; a gate that never holds still is inconclusive. What
+        stands in a workspace is read from a snapshot, and of a gate only one such review is open at a
+        time: a second request gets the open one, which is pending.
 
         Raises:
             NotFound, UnknownPhase, PhaseHasNoGate: As `check_gate_requirements`.
             InvalidInput: The policy in `terms` is one of another phase.
+            PolicyInvalid: The policy lies in the workspace that is reviewed.
         """
-        phase = parse_phase(phase_id)
-        policy = terms.policy or built_in_policy(phase)
-        if policy.phase is not phase:
-            raise InvalidInput(f"a policy of {policy.phase.value} cannot decide {phase.value}")
         check_text("validated_by", terms.validated_by, text_limit(PhaseGateResult.validated_by))
-        question = _question(ticket_id, policy, terms.only)
-        for _ in range(ATTEMPTS):
-            given = self._read(question)
-            verdict = decide(gate_findings(policy, given.tasks, _measure(policy, given, terms.base)))
-            decision = gates.Decision(question, verdict, terms.validated_by, given, _details(verdict, given))
-            with self.db.single_statements() as connection:
-                if (result := gates.record_result(connection, decision)) is not None:
-                    return result
-        return self._record_restless(question, terms.validated_by)
+        review = self._review(ticket_id, phase_id, terms)
+        given = self._read(review.question)
+        if not terms.force and (known := self._unchanged(review, given)) is not None:
+            return known
+        if reads_workspace(review.policy, given):
+            return self._in_the_open(review)
+        return self._attempts(review, None)
 
     def collect_artifacts(
         self, ticket_id: str, phase_id: str, *, session: Session | None = None
@@ -166,21 +216,45 @@ class PhaseGateService:
     def holds(self, result: PhaseGateResult, *, session: Session) -> bool:
         """Whether a verdict opens its gate, as the transaction of `session` sees it.
 
-        It does if it passed, the newest artifacts are those that it reviewed, no task of the phase is
-        open, nothing waits to be collected, and no later verdict is anything but a pass. A later pass does
-        no harm: callers who validate at the same moment must not shut each other out.
+        It does if it passed, artifacts, tasks, policy and waivers are those that it was reached on, nothing
+        waits to be collected, and no later verdict is anything but a pass. A later pass does no harm:
+        callers who validate at the same moment must not shut each other out. The workspace is no part of
+        a transaction: `is_current` looks at it, before.
         """
-        policy = _policy(result.phase_id)
+        review = self._review(result.ticket_id, result.phase_id, ReviewTerms())
         connection = driver_connection(session)
-        given = gates.read_gate(connection, _question(result.ticket_id, policy))
-        if result.gate_status != GateStatus.PASSED or given is None or given.uncollected:
+        given = gates.read_gate(connection, review.question)
+        before = _inputs_of(result)
+        if result.gate_status != GateStatus.PASSED or given is None or given.uncollected or before is None:
             return False
-        completed = given.tasks.any_task and not given.tasks.open_count
-        return (
-            (completed or not policy.tasks_must_be_completed)
-            and _reviewed(given) == (result.validation_result or {}).get("reviewed")
-            and not phases.contradicted(connection, result)
-        )
+        ground = Ground(before.workspace, before.base)
+        now = inputs_of(review.policy, given, ground, covering(review.policy, given, ground))
+        return now == before and not phases.contradicted(connection, result)
+
+    def is_current(self, result: PhaseGateResult) -> bool:
+        """Whether everything is as the verdict found it, the workspace too; takes as long as reading that."""
+        review = self._review(result.ticket_id, result.phase_id, ReviewTerms())
+        given = self._read(review.question)
+        return self._inputs_now(review, given) == _inputs_of(result)
+
+    def find_result(self, result_id: str) -> PhaseGateResult | None:
+        """The verdict, or the open review, of that id."""
+        with self.db.single_statements() as connection:
+            return gates.find_result(connection, result_id)
+
+    def latest_verdict(self, ticket_id: str, phase_id: str) -> PhaseGateResult | None:
+        """The verdict that was recorded last; None before the first."""
+        check_id(ticket_id)
+        with self.db.single_statements() as connection:
+            return gates.latest_result(connection, ticket_id, parse_phase(phase_id))
+
+    def _review(self, ticket_id: str, phase_id: str, terms: ReviewTerms) -> _Review:
+        phase = parse_phase(phase_id)
+        policy = terms.policy or self.policies.of(phase)
+        if policy.phase is not phase:
+            raise InvalidInput(f"a policy of {policy.phase.value} cannot decide {phase.value}")
+        question = gates.GateQuestion(ticket_id, phase, policy.artifact_types, terms.only)
+        return _Review(question, policy, terms)
 
     def _read(self, question: gates.GateQuestion) -> gates.GateInput:
         check_id(question.ticket_id)
@@ -191,24 +265,108 @@ class PhaseGateService:
                 given = gates.read_gate(connection, question)
         if given is None:
             raise no_ticket(question.ticket_id)
+        if given.workspace_path is not None:
+            self.policies.of(
+                question.phase_id, Path(given.workspace_path)
+            )  # refuses a policy that lies there
         return given
 
-    def _record_restless(self, question: gates.GateQuestion, by: str) -> PhaseGateResult:
-        finding = Finding(
-            "evidence",
-            Outcome.UNKNOWN,
-            "evidence_changed",
-            f"it changed during each of {ATTEMPTS} attempts",
-            "evidence that holds still while it is measured",
-            fix="Wait until the workers are done and validate again.",
-        )
-        verdict = decide([finding])
-        details = {"code": verdict.code, "findings": [finding.as_dict()], "reviewed": []}
+    def _inputs_now(self, review: _Review, given: gates.GateInput) -> Inputs:
+        ground = ground_now(review.policy, given, review.terms.base, lambda: self._store)
+        return inputs_of(review.policy, given, ground, covering(review.policy, given, ground))
+
+    def _changes(self, review: _Review, given: gates.GateInput) -> list[str]:
+        """Why the last verdict says nothing about now; empty where it does."""
+        before = given.latest.inputs if given.latest else None
+        if before is None:
+            return ["the last verdict names nothing that it was reached on"]
+        return self._inputs_now(review, given).changes_since(before)
+
+    def _unchanged(self, review: _Review, given: gates.GateInput) -> PhaseGateResult | None:
+        if given.latest is None or given.latest.status not in _DECIDED or given.uncollected:
+            return None
+        if self._changes(review, given):
+            return None
+        return self.find_result(given.latest.id)
+
+    def _in_the_open(self, review: _Review) -> PhaseGateResult:
+        """A review that takes long: there is a row of it from its beginning, and no second one."""
+        verdict, details = without_evidence(ABANDONED)
+        ended = gates.Decision(review.question, verdict, review.terms.validated_by, None, details)
         with self.db.single_statements() as connection:
-            result = gates.record_result(connection, gates.Decision(question, verdict, by, None, details))
-        if result is None:
+            id_ = gates.open_review(
+                connection, review.question, review.terms.validated_by, LEASE_SECONDS, ended
+            )
+            if id_ is None:
+                return self._running(connection, review)
+        try:
+            return self._attempts(review, id_)
+        except BaseException:
+            with self.db.single_statements() as connection:
+                gates.record_result(connection, replace(ended, review_id=id_))
+            raise
+
+    def _running(self, connection: Connection[TupleRow], review: _Review) -> PhaseGateResult:
+        question = review.question
+        running = gates.open_one(connection, question.ticket_id, question.phase_id)
+        # It may have ended between the two looks.
+        found = running or gates.latest_result(connection, question.ticket_id, question.phase_id)
+        if found is None:
             raise no_ticket(question.ticket_id)
+        return found
+
+    def _attempts(self, review: _Review, review_id: str | None) -> PhaseGateResult:
+        for _ in range(ATTEMPTS):
+            decision = self._decision(review, review_id)
+            with self.db.single_statements() as connection:
+                if (result := gates.record_result(connection, decision)) is not None:
+                    return result
+                if review_id is not None and not _is_open(connection, review_id):
+                    return self._running(connection, review)
+        verdict, details = without_evidence(RESTLESS)
+        by = review.terms.validated_by
+        decision = gates.Decision(review.question, verdict, by, None, details, review_id)
+        with self.db.single_statements() as connection:
+            result = gates.record_result(connection, decision)
+            if result is None and review_id is not None:
+                return self._running(connection, review)
+        if result is None:
+            raise no_ticket(review.question.ticket_id)
         return result
+
+    def _decision(self, review: _Review, review_id: str | None) -> gates.Decision:
+        """Measure, and decide by the rules."""
+        given = self._read(review.question)
+        policy, terms = review.policy, review.terms
+        name = review_id or new_id()
+        with snapshot_of(policy, given, terms.base, lambda: self._store / name) as (source, ground):
+            measured = measure_all(wanted(policy, given), source, base=terms.base)
+        waivers = covering(policy, given, ground)
+        verdict = decide(waive(gate_findings(policy, given.tasks, measured), waivers))
+        inputs = inputs_of(policy, given, ground, waivers)
+        details = details_of(verdict, given, inputs, waivers, self._keep_policy())
+        return gates.Decision(review.question, verdict, terms.validated_by, given, details, review_id)
+
+    def _keep_policy(self) -> str:
+        """The digest of the policy in force, which can be looked up from now on."""
+        policy = self.policies.policy
+        if (digest := policy.digest) not in self._kept:
+            with self.db.single_statements() as connection:
+                gates.keep_policy(connection, digest, policy.as_dict())
+            self._kept.add(digest)
+        return digest
+
+    @property
+    def _store(self) -> Path:
+        return self._snapshots or _temporary()
+
+
+@cache
+def _temporary() -> Path:
+    """A folder for snapshots of this process, where nobody named one."""
+    folder = Path(tempfile.mkdtemp(prefix="omoi-snapshots-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def needs_gate(origin: Phase, target: Phase) -> bool:
@@ -216,33 +374,10 @@ def needs_gate(origin: Phase, target: Phase) -> bool:
     return is_forward(origin, target) and origin in PHASE_GATE_REQUIREMENTS
 
 
-def _question(ticket_id: str, policy: PhasePolicy, only: Sequence[str] | None = None) -> gates.GateQuestion:
-    return gates.GateQuestion(ticket_id, policy.phase, policy.artifact_types, only)
+def _inputs_of(result: PhaseGateResult) -> Inputs | None:
+    return Inputs.from_dict((result.validation_result or {}).get("inputs"))
 
 
-def _measure(policy: PhasePolicy, given: gates.GateInput, base: str | None) -> dict[str, Measured]:
-    pairs = [
-        (required, given.artifacts[required.type])
-        for required in policy.artifacts
-        if required.type in given.artifacts
-    ]
-    return measure_all(pairs, given.workspace_path, base=base)
-
-
-def _policy(phase_id: str) -> PhasePolicy:
-    return built_in_policy(parse_phase(phase_id))
-
-
-def _details(verdict: Verdict, given: gates.GateInput) -> dict[str, Any]:
-    return {
-        "code": verdict.code,
-        "findings": [finding.as_dict() for finding in verdict.findings],
-        "reviewed": _reviewed(given),
-    }
-
-
-def _reviewed(given: gates.GateInput) -> list[dict[str, str | None]]:
-    return [
-        {"type": item.type, "id": item.id, "path": item.path, "digest": item.digest}
-        for item in sorted(given.artifacts.values(), key=lambda artifact: artifact.type)
-    ]
+def _is_open(connection: Connection[TupleRow], review_id: str) -> bool:
+    found = gates.find_result(connection, review_id)
+    return found is not None and found.gate_status == GateStatus.PENDING

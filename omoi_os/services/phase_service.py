@@ -147,6 +147,9 @@ class PhaseService:
         for _ in range(ATTEMPTS):
             gated = needs_gate(current, target) and not request.force
             verdict = self._opened(ticket_id, current) if gated else None
+            if verdict is not None and not self.gates.is_current(verdict):
+                _check_unmoved(ticket_id, place, self._place(ticket_id))
+                continue
             if (transition := self._carry_out(ticket_id, place, request, verdict)) is not None:
                 return transition
         raise Conflict(
@@ -184,12 +187,7 @@ class PhaseService:
             ticket = phases.lock_ticket(session, ticket_id)
             if ticket is None:
                 raise no_ticket(ticket_id)
-            if Place(ticket.phase_id, ticket.previous_phase_id) != place:
-                raise Conflict(
-                    f"somebody else moved the ticket meanwhile; it is in {ticket.phase_id} now",
-                    ticket_id=ticket_id,
-                    phase_id=ticket.phase_id,
-                )
+            _check_unmoved(ticket_id, place, Place(ticket.phase_id, ticket.previous_phase_id))
             if verdict is not None and not self.gates.holds(verdict, session=session):
                 return None
             transition = phases.record_move(session, ticket, request, verdict)
@@ -207,4 +205,13 @@ def _check_allowed(ticket_id: str, place: Place, target: Phase, request: Move) -
     if reason:
         raise TransitionNotAllowed(
             reason, ticket_id=ticket_id, from_phase=current.value, to_phase=target.value
+        )
+
+
+def _check_unmoved(ticket_id: str, before: Place, now: Place) -> None:
+    if now != before:
+        raise Conflict(
+            f"somebody else moved the ticket meanwhile; it is in {now.current} now",
+            ticket_id=ticket_id,
+            phase_id=now.current,
         )

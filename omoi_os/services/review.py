@@ -29,12 +29,14 @@ class ReviewRequest:
         phase: The phase that the work may leave, if it passes.
         given: Paths in the workspace by artifact type; they replace what would be found.
         base: Commit to compare with; None for the merge base with the main branch.
+        force: Measure anew even if nothing changed since the last verdict.
     """
 
     workspace: Path
     phase: Phase
     given: Mapping[str, Sequence[str]] = field(default_factory=dict)
     base: str | None = None
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,8 @@ class Review:
 class ReviewService:
     """Reviews folders that no task queue knows; each folder keeps one ticket, and each review its row."""
 
-    def __init__(self, db: DatabaseService) -> None:
-        self.gates = PhaseGateService(db)
+    def __init__(self, db: DatabaseService, *, gates: PhaseGateService | None = None) -> None:
+        self.gates = gates or PhaseGateService(db)
         self.db = db
 
     def review(self, request: ReviewRequest) -> Review:
@@ -65,8 +67,8 @@ class ReviewService:
             InvalidInput: The folder cannot be opened, the phase has no gate, or evidence is given for
                 an artifact that the phase does not ask for.
         """
-        policy = built_in_policy(request.phase).without_tasks()
         root = request.workspace.expanduser().resolve()
+        policy = self.gates.policies.of(request.phase, root).without_tasks()
         found = _evidence(root, policy, request.given)
         tickets = TicketService(self.db, workspace_roots=[root])
         ticket = tickets.for_folder(NewTicket(f"{REVIEWER}: {root.name}"[:500], workspace=root))
@@ -77,7 +79,9 @@ class ReviewService:
             for required in policy.artifacts
             if (artifact := _artifact(required, found.get(required.type), request)) is not None
         ]
-        terms = ReviewTerms(policy, only=attached, base=request.base, validated_by=REVIEWER)
+        terms = ReviewTerms(
+            policy, only=attached, base=request.base, validated_by=REVIEWER, force=request.force
+        )
         result = self.gates.validate_gate(ticket.id, request.phase, terms=terms)
         passed_over = {type_: files.passed_over for type_, files in found.items() if files.passed_over}
         return Review(ticket.id, request.phase, result, passed_over)

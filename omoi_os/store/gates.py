@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from omoi_os.domain.inputs import Inputs
 from omoi_os.domain.rules import Artifact, OpenTask, TaskFacts
 from omoi_os.domain.verdict import Verdict
+from omoi_os.domain.waivers import Waiver
 from omoi_os.models.base import new_id
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.models.task import UNCOLLECTED
@@ -38,31 +41,59 @@ _NEWEST: Final = f"""
     ) newest
 """  # noqa: S608
 
+_WAIVERS: Final = f"""
+(SELECT jsonb_agg(jsonb_build_object('id', id, 'criterion', criterion, 'reason', reason,
+                                     'waived_by', waived_by, 'expires_at', expires_at, 'inputs', inputs)
+                  ORDER BY seq)
+ FROM gate_waivers given WHERE {_OF_PHASE} AND revokes IS NULL AND expires_at > clock_timestamp()
+   AND NOT EXISTS (SELECT FROM gate_waivers ended WHERE ended.ticket_id = %(ticket)s::text
+                   AND ended.phase_id = %(phase)s::text AND ended.revokes = given.id))::text
+"""  # noqa: S608
+_LATEST: Final = f"""
+(SELECT jsonb_build_object('id', id, 'status', gate_status, 'inputs', validation_result -> 'inputs',
+                           'findings', validation_result -> 'findings')
+ FROM phase_gate_results WHERE {_OF_PHASE} AND gate_status <> 'pending' ORDER BY seq DESC LIMIT 1)::text
+"""  # noqa: S608
+
 # The content travels as text: a number or a depth that Python cannot read must spoil one artifact, and not
 # every question about its ticket.
 READ_GATE: Final = f"""
 SELECT t.workspace_path, {_HAS_UNCOLLECTED},
        EXISTS (SELECT FROM tasks WHERE {_OF_PHASE}), {_COUNT_OPEN},
        ARRAY(SELECT ARRAY[id, task_type, status] FROM {_OPEN} ORDER BY created_at, id LIMIT 3),
+       {_WAIVERS}, {_LATEST},
        a.id, a.artifact_type, a.artifact_path, a.artifact_content::text, a.content_digest
 FROM tickets t LEFT JOIN LATERAL (SELECT newest.* FROM {_NEWEST}) a ON true
 WHERE t.id = %(ticket)s::text
 """  # noqa: S608
 
 # Written only while what was read still holds: evidence that arrived in the meantime was not reviewed.
-RECORD_RESULT: Final = f"""
-WITH result AS (
-    INSERT INTO phase_gate_results
-        (id, ticket_id, phase_id, gate_status, validation_result, validated_at, validated_by,
-         blocking_reasons)
-    SELECT %(id)s::text, id, %(phase)s::text, %(status)s::text, %(result)s::jsonb, clock_timestamp(),
-           %(by)s::text, %(reasons)s::text[]
-    FROM tickets
-    WHERE id = %(ticket)s::text AND (%(seen)s::text[] IS NULL OR (
-        ARRAY(SELECT newest.id::text FROM {_NEWEST} ORDER BY newest.id COLLATE "C") = %(seen)s::text[]
-        AND {_COUNT_OPEN} = %(open)s::bigint AND NOT {_HAS_UNCOLLECTED}))
-    RETURNING validated_at, seq
-), recorded AS (
+_HOLDS: Final = f"""
+(%(seen)s::text[] IS NULL OR (
+    ARRAY(SELECT newest.id::text FROM {_NEWEST} ORDER BY newest.id COLLATE "C") = %(seen)s::text[]
+    AND {_COUNT_OPEN} = %(open)s::bigint AND NOT {_HAS_UNCOLLECTED}))
+"""  # noqa: S608
+
+_AT_ONCE: Final = f"""
+INSERT INTO phase_gate_results
+    (id, ticket_id, phase_id, gate_status, validation_result, validated_at, validated_by, blocking_reasons)
+SELECT %(id)s::text, id, %(phase)s::text, %(status)s::text, %(result)s::jsonb, clock_timestamp(),
+       %(by)s::text, %(reasons)s::text[]
+FROM tickets WHERE id = %(ticket)s::text AND {_HOLDS}
+RETURNING validated_at, seq
+"""  # noqa: S608
+
+# An open review is decided once, and only by whoever opened it: one that was taken over is not pending.
+_OPEN_ONE: Final = f"""
+UPDATE phase_gate_results
+SET gate_status = %(status)s::text, validation_result = %(result)s::jsonb, validated_at = clock_timestamp(),
+    validated_by = %(by)s::text, blocking_reasons = %(reasons)s::text[], lease_until = NULL
+WHERE id = %(id)s::text AND gate_status = 'pending' AND {_HOLDS}
+RETURNING validated_at, seq
+"""  # noqa: S608
+
+_RECORD: Final = """
+WITH result AS ({write}), recorded AS (
     INSERT INTO events (id, event_type, entity_type, entity_id, payload, created_at)
     SELECT %(event)s::text, 'gate.decided', 'ticket', %(ticket)s::text,
            jsonb_build_object('result_id', %(id)s::text, 'phase_id', %(phase)s::text,
@@ -71,11 +102,28 @@ WITH result AS (
     FROM result
 )
 SELECT validated_at, seq FROM result
+"""
+RECORD_RESULT: Final = _RECORD.format(write=_AT_ONCE)
+DECIDE_OPEN: Final = _RECORD.format(write=_OPEN_ONE)
+
+_OPEN_REVIEW: Final = """
+INSERT INTO phase_gate_results (id, ticket_id, phase_id, gate_status, validated_by, lease_until)
+SELECT %(id)s::text, id, %(phase)s::text, 'pending', %(by)s::text,
+       clock_timestamp() + make_interval(secs => %(lease)s)
+FROM tickets WHERE id = %(ticket)s::text
+ON CONFLICT (ticket_id, phase_id) WHERE gate_status = 'pending' DO NOTHING
+"""
+
+_END_ABANDONED: Final = f"""
+UPDATE phase_gate_results
+SET gate_status = 'inconclusive', validated_at = clock_timestamp(), lease_until = NULL,
+    validation_result = %(result)s::jsonb, blocking_reasons = %(reasons)s::text[]
+WHERE {_OF_PHASE} AND gate_status = 'pending' AND lease_until < clock_timestamp()
 """  # noqa: S608
 
 LATEST_RESULT: Final = f"""
 SELECT id, ticket_id, phase_id, gate_status, validation_result, validated_at, validated_by,
-       blocking_reasons, seq
+       blocking_reasons, lease_until, seq
 FROM phase_gate_results WHERE {_OF_PHASE}
 ORDER BY seq DESC LIMIT 1
 """  # noqa: S608
@@ -101,18 +149,37 @@ class GateQuestion:
 
 
 @dataclass(frozen=True, slots=True)
+class LatestVerdict:
+    """The verdict that was recorded last.
+
+    Attributes:
+        inputs: None for one that names nothing it was reached on.
+        findings: As they are stored.
+    """
+
+    id: str
+    status: str
+    inputs: Inputs | None
+    findings: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class GateInput:
     """What a review starts from, as one statement saw it.
 
     Attributes:
         artifacts: The newest of each wanted type, by type.
         uncollected: Whether a completed task's result has not been searched for artifacts yet.
+        waivers: Those that have neither run out nor been revoked, whatever they were given for.
+        latest: None before the first verdict.
     """
 
     workspace_path: str | None
     uncollected: bool
     tasks: TaskFacts
     artifacts: Mapping[str, Artifact]
+    waivers: tuple[Waiver, ...] = ()
+    latest: LatestVerdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +188,7 @@ class Decision:
 
     Attributes:
         given: What it was reached on; None records it whatever there is now.
+        review_id: The open review that it decides; None where none was opened.
     """
 
     question: GateQuestion
@@ -128,6 +196,7 @@ class Decision:
     decided_by: str
     given: GateInput | None
     details: dict[str, Any] = field(default_factory=dict)
+    review_id: str | None = None
 
 
 def read_gate(connection: Connection[TupleRow], question: GateQuestion) -> GateInput | None:
@@ -135,10 +204,27 @@ def read_gate(connection: Connection[TupleRow], question: GateQuestion) -> GateI
     rows = connection.execute(READ_GATE, question.parameters(), prepare=True).fetchall()
     if not rows:
         return None
-    workspace_path, uncollected, any_task, open_count, first = rows[0][:5]
+    workspace_path, uncollected, any_task, open_count, first, waivers, latest = rows[0][:7]
     tasks = TaskFacts(any_task, open_count, tuple(OpenTask(*task) for task in first))
-    artifacts = {row[6]: _artifact(*row[5:10]) for row in rows if row[5] is not None}
-    return GateInput(workspace_path, uncollected, tasks, artifacts)
+    artifacts = {row[8]: _artifact(*row[7:12]) for row in rows if row[7] is not None}
+    return GateInput(workspace_path, uncollected, tasks, artifacts, _waivers(waivers), _latest(latest))
+
+
+def _waivers(stored: str | None) -> tuple[Waiver, ...]:
+    found = []
+    for row in msgspec.json.decode(stored) if stored else ():
+        # One that cannot be read waives nothing.
+        if (inputs := Inputs.from_dict(row.pop("inputs"))) is not None:
+            row["expires_at"] = datetime.fromisoformat(row["expires_at"])
+            found.append(Waiver(**row, inputs=inputs))
+    return tuple(found)
+
+
+def _latest(stored: str | None) -> LatestVerdict | None:
+    if stored is None:
+        return None
+    row = msgspec.json.decode(stored)
+    return LatestVerdict(row["id"], row["status"], Inputs.from_dict(row["inputs"]), row["findings"] or [])
 
 
 def _artifact(id_: str, type_: str, path: str | None, content: str | None, digest: str | None) -> Artifact:
@@ -158,7 +244,7 @@ def record_result(connection: Connection[TupleRow], decision: Decision) -> Phase
     question, given = decision.question, decision.given
     reasons = [finding.sentence() for finding in decision.verdict.blocking]
     values: dict[str, Any] = {
-        "id": new_id(),
+        "id": decision.review_id or new_id(),
         "event": new_id(),
         "status": decision.verdict.status.value,
         "result": msgspec.json.encode(decision.details).decode(),
@@ -167,7 +253,8 @@ def record_result(connection: Connection[TupleRow], decision: Decision) -> Phase
         "seen": None if given is None else sorted(artifact.id for artifact in given.artifacts.values()),
         "open": None if given is None else given.tasks.open_count,
     }
-    row = connection.execute(RECORD_RESULT, question.parameters() | values, prepare=True).fetchone()
+    statement = RECORD_RESULT if decision.review_id is None else DECIDE_OPEN
+    row = connection.execute(statement, question.parameters() | values, prepare=True).fetchone()
     if row is None:
         return None
     return loaded(
@@ -181,6 +268,7 @@ def record_result(connection: Connection[TupleRow], decision: Decision) -> Phase
             "validated_at": row[0],
             "validated_by": decision.decided_by,
             "blocking_reasons": reasons,
+            "lease_until": None,
             "seq": row[1],
         },
     )
@@ -189,3 +277,52 @@ def record_result(connection: Connection[TupleRow], decision: Decision) -> Phase
 def latest_result(connection: Connection[TupleRow], ticket_id: str, phase_id: str) -> PhaseGateResult | None:
     """The verdict that was recorded last."""
     return fetch_one(connection, PhaseGateResult, LATEST_RESULT, {"ticket": ticket_id, "phase": phase_id})
+
+
+def find_result(connection: Connection[TupleRow], result_id: str) -> PhaseGateResult | None:
+    """The verdict, or the open review, of that id."""
+    statement = "SELECT * FROM phase_gate_results WHERE id = %(id)s"
+    return fetch_one(connection, PhaseGateResult, statement, {"id": result_id})
+
+
+def open_review(
+    connection: Connection[TupleRow], question: GateQuestion, by: str, lease: float, abandoned: Decision
+) -> str | None:
+    """The id of a review that is open from now on; None where another one is.
+
+    Args:
+        lease: Seconds after which somebody else may take over.
+        abandoned: How a review ends whose lease ran out.
+    """
+    id_ = new_id()
+    values = question.parameters() | {"id": id_, "by": by, "lease": lease}
+    if connection.execute(_OPEN_REVIEW, values).rowcount:
+        return id_
+    ended = {
+        "result": msgspec.json.encode(abandoned.details).decode(),
+        "reasons": [finding.sentence() for finding in abandoned.verdict.blocking],
+    }
+    connection.execute(_END_ABANDONED, question.parameters() | ended)
+    return id_ if connection.execute(_OPEN_REVIEW, values).rowcount else None
+
+
+def open_one(connection: Connection[TupleRow], ticket_id: str, phase_id: str) -> PhaseGateResult | None:
+    """The gate's open review."""
+    statement = f"SELECT * FROM phase_gate_results WHERE {_OF_PHASE} AND gate_status = 'pending'"  # noqa: S608
+    return fetch_one(connection, PhaseGateResult, statement, {"ticket": ticket_id, "phase": phase_id})
+
+
+def keep_policy(connection: Connection[TupleRow], digest: str, content: Mapping[str, Any]) -> None:
+    """Store a policy under its digest, once."""
+    connection.execute(
+        """INSERT INTO policies (digest, content) VALUES (%(digest)s, %(content)s::jsonb)
+           ON CONFLICT (digest) DO NOTHING""",
+        {"digest": digest, "content": msgspec.json.encode(content).decode()},
+    )
+
+
+def kept_policy(connection: Connection[TupleRow], digest: str) -> dict[str, Any] | None:
+    """The policy of that digest."""
+    row = connection.execute("SELECT content FROM policies WHERE digest = %(digest)s", {"digest": digest})
+    found = row.fetchone()
+    return None if found is None else found[0]

@@ -98,7 +98,7 @@ def contradicted(connection: Connection[TupleRow], result: PhaseGateResult) -> b
     row = connection.execute(
         """SELECT EXISTS (SELECT FROM phase_gate_results
                           WHERE ticket_id = %(ticket)s::text AND phase_id = %(phase)s::text
-                            AND seq > %(seq)s::bigint AND gate_status <> 'passed')""",
+                            AND seq > %(seq)s::bigint AND gate_status NOT IN ('passed', 'pending'))""",
         {"ticket": result.ticket_id, "phase": result.phase_id, "seq": result.seq},
         prepare=True,
     ).fetchone()

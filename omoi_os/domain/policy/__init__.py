@@ -26,7 +26,7 @@ from omoi_os.domain.policy.phase import (
     RequiredArtifact,
     SummaryPolicy,
 )
-from omoi_os.domain.policy.whole import Policy, built_in, read_policy
+from omoi_os.domain.policy.whole import Policy, built_in, demand_digest, read_policy
 
 __all__ = [
     "PHASE_GATE_REQUIREMENTS",
@@ -52,6 +52,7 @@ __all__ = [
     "built_in",
     "built_in_policy",
     "criterion_name",
+    "demand_digest",
     "evidence_kind",
     "matches",
     "policy_from_requirements",

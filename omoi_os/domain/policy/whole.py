@@ -49,11 +49,7 @@ class Policy:
     @property
     def digest(self) -> str:
         """SHA-256 of everything that it says, whatever the order."""
-        return _digest(self.as_dict())
-
-    def demand_digest(self, phase: Phase) -> str:
-        """SHA-256 of what decides a verdict of `phase`: not of what happens after it, or in other phases."""
-        return _digest(demands(self.of(phase)))
+        return _digest_of(self)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything that holds, in the file's format, with nothing left to a built-in value."""
@@ -76,6 +72,17 @@ class Policy:
             text = problems[0].text if problems else "a phase asks for nothing"
             raise InvalidInput(f"the stored policy is broken: {text}")
         return cls(phases, aliases)
+
+
+@cache
+def _digest_of(policy: Policy) -> str:
+    return _digest(policy.as_dict())
+
+
+@cache
+def demand_digest(policy: PhasePolicy) -> str:
+    """SHA-256 of what decides a verdict: not of what happens after it, or in other phases."""
+    return _digest(demands(policy))
 
 
 _GATED = tuple(PHASE_GATE_REQUIREMENTS)

@@ -1,0 +1,84 @@
+"""What is written down with a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from omoi_os.domain.convergence import converge
+from omoi_os.domain.inputs import Inputs, digest_of
+from omoi_os.domain.policy import PhasePolicy, demand_digest
+from omoi_os.domain.verdict import Finding, Outcome, Verdict, decide
+from omoi_os.domain.waivers import Waiver
+from omoi_os.services.gate.ground import Ground
+from omoi_os.store.gates import GateInput
+
+RESTLESS: Final = Finding(
+    "evidence",
+    Outcome.UNKNOWN,
+    "evidence_changed",
+    "it changed during every attempt to measure it",
+    "evidence that holds still while it is measured",
+    fix="Wait until the workers are done and validate again.",
+)
+ABANDONED: Final = Finding(
+    "review",
+    Outcome.UNKNOWN,
+    "review_abandoned",
+    "the process that reviewed did not come to an end",
+    "a review that ends",
+    fix="Validate again.",
+)
+
+
+def inputs_of(policy: PhasePolicy, given: GateInput, ground: Ground, waivers: Sequence[Waiver]) -> Inputs:
+    """The digests of what is there."""
+    tasks = given.tasks
+    open_ones = [tasks.any_task, tasks.open_count, sorted(task.id for task in tasks.open_tasks)]
+    return Inputs(
+        artifacts={
+            item.type: digest_of([item.path, item.digest, item.broken]) for item in given.artifacts.values()
+        },
+        policy=demand_digest(policy),
+        workspace=ground.workspace,
+        base=ground.base,
+        tasks=digest_of(open_ones) if policy.tasks_must_be_completed else None,
+        waivers=tuple(sorted(waiver.id for waiver in waivers)),
+    )
+
+
+def covering(policy: PhasePolicy, given: GateInput, ground: Ground) -> tuple[Waiver, ...]:
+    """The waivers that were given for exactly what is there now."""
+    if not given.waivers:
+        return ()
+    now = inputs_of(policy, given, ground, ())
+    return tuple(waiver for waiver in given.waivers if waiver.covers(now))
+
+
+def details_of(
+    verdict: Verdict, given: GateInput, inputs: Inputs, waivers: Sequence[Waiver], policy_digest: str | None
+) -> dict[str, Any]:
+    """The JSON of a verdict: findings, what they were found in, and how they developed."""
+    used = {finding.waiver for finding in verdict.findings if finding.waiver}
+    return {
+        "code": verdict.code,
+        "findings": [finding.as_dict() for finding in verdict.findings],
+        "reviewed": _reviewed(given),
+        "inputs": inputs.as_dict(),
+        "policy": policy_digest,
+        "waivers": [waiver.as_dict() for waiver in waivers if waiver.id in used],
+        "convergence": converge(given.latest.findings if given.latest else (), verdict.findings).as_dict(),
+    }
+
+
+def without_evidence(finding: Finding) -> tuple[Verdict, dict[str, Any]]:
+    """A verdict that was reached on nothing, and its JSON."""
+    verdict = decide([finding])
+    return verdict, {"code": verdict.code, "findings": [finding.as_dict()], "reviewed": []}
+
+
+def _reviewed(given: GateInput) -> list[dict[str, str | None]]:
+    return [
+        {"type": item.type, "id": item.id, "path": item.path, "digest": item.digest}
+        for item in sorted(given.artifacts.values(), key=lambda artifact: artifact.type)
+    ]
