@@ -19,8 +19,7 @@ import uvicorn
 from benchmarks._bench import Row, table
 from benchmarks.gate import PHASE, database, seed, vacuum
 from omoi_os.api.app import create_app
-from omoi_os.api.routes.phases import answer_of
-from omoi_os.api.schemas.gates import GateResultOut
+from omoi_os.api.schemas.gates import GateResultOut, answer_of
 from omoi_os.bootstrap import services_on
 from omoi_os.services.database import DatabaseService
 from omoi_os.settings import Settings

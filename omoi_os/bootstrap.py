@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.errors import DatabaseUnavailable, EmbeddedDatabaseError
+from omoi_os.evidence.snapshot_store import sweep
 from omoi_os.services.agent_health import AgentHealthService
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.housekeeping import Housekeeping
@@ -21,6 +22,7 @@ from omoi_os.services.review import ReviewService
 from omoi_os.services.task_generator import TaskGeneratorService
 from omoi_os.services.task_queue import TaskQueueService
 from omoi_os.services.tickets import TicketService
+from omoi_os.services.waivers import WaiverService
 from omoi_os.settings import Settings
 from omoi_os.store import schema
 
@@ -39,6 +41,7 @@ class Services:
     phases: PhaseService
     agents: AgentHealthService
     housekeeping: Housekeeping
+    waivers: WaiverService
 
 
 @contextmanager
@@ -51,6 +54,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
     with _database(settings) as db:
         db.ping()
         _migrate(db)
+        # What a crash left: a snapshot is locked for as long as its process lives.
+        sweep(settings.snapshots, alive=lambda _: False, older_than=60.0)
         yield services_on(db, settings)
 
 
@@ -72,6 +77,7 @@ def services_on(db: DatabaseService, settings: Settings) -> Services:
         phases=PhaseService(db, generator=generator, gates=gates),
         agents=agents,
         housekeeping=Housekeeping(queue, agents),
+        waivers=WaiverService(db, gates),
     )
 
 

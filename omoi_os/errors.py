@@ -122,6 +122,12 @@ class GateClosed(Conflict):
     code = "gate_closed"
 
 
+class WaiverNotAllowed(Conflict):
+    """This criterion cannot be waived now, or not by this person."""
+
+    code = "waiver_not_allowed"
+
+
 class TaskMoveNotAllowed(Conflict):
     """A task cannot go from its status to that one."""
 

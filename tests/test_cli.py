@@ -110,10 +110,17 @@ def test_a_base_that_does_not_exist_is_inconclusive_and_named(run: Run, good: Pa
     assert "nowhere" in change["found"]
 
 
-def test_a_second_review_of_the_same_folder_is_a_second_result_on_one_ticket(run: Run, good: Path) -> None:
+def test_a_second_review_answers_from_the_first_unless_it_is_forced_or_something_changed(
+    run: Run, good: Path
+) -> None:
     first, second = (verdict(run("review", good, "--json")) for _ in range(2))
-    assert first["ticket_id"] == second["ticket_id"]
-    assert first["result_id"] != second["result_id"]
+    forced = verdict(run("review", good, "--json", "--force"))
+    (good / "notes.txt").write_text("a new file\n")
+    changed = verdict(run("review", good, "--json"))
+    assert {said["ticket_id"] for said in (second, forced, changed)} == {first["ticket_id"]}
+    assert second["result_id"] == first["result_id"]
+    assert len({first["result_id"], forced["result_id"], changed["result_id"]}) == 3
+    assert first["inputs"]["workspace"] == forced["inputs"]["workspace"] != changed["inputs"]["workspace"]
 
 
 def test_a_documents_phase_finds_its_document_by_name(run: Run, tmp_path: Path) -> None:

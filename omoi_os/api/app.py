@@ -34,6 +34,7 @@ def create_app(services: Services) -> FastAPI:
     problems.install(app)
     for module in (health, tickets, phases, moves, tasks, agents):
         app.include_router(module.router, prefix="/api/v1")
+    app.include_router(phases.policies, prefix="/api/v1")
     return app
 
 

@@ -23,6 +23,7 @@ def review(
     phase: Annotated[str, Parameter(name=["--phase", "-p"])] = "implementation",
     base: str | None = None,
     evidence: Annotated[list[str], Parameter(name=["--evidence", "-e"], negative="")] | None = None,
+    force: Annotated[bool, Parameter(negative="")] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
     """Review a working tree: may the work leave its phase?
@@ -42,12 +43,14 @@ def review(
     evidence
         TYPE=PATH: read this file of the working tree as that artifact, instead of what would be found.
         Can be repeated.
+    force
+        Measure anew even if nothing changed since the last verdict.
     as_json
         Print the verdict as JSON.
     """
     if base == "":
         raise InvalidInput("--base: name a branch, a tag or a commit")
-    request = ReviewRequest(path, read_phase(phase), _given(path, evidence or []), base)
+    request = ReviewRequest(path, read_phase(phase), _given(path, evidence or []), base, force)
     with opened(read_settings()) as services, progress(f"measuring {path.name or 'this folder'}"):
         reviewed = services.reviews.review(request)
     if as_json:
@@ -95,5 +98,9 @@ def _as_json(reviewed: Review) -> dict[str, Any]:
         "validated_at": result.validated_at.isoformat() if result.validated_at else None,
         "blocking_reasons": result.blocking_reasons or [],
         "findings": details.get("findings", []),
+        "waivers": details.get("waivers", []),
+        "convergence": details.get("convergence"),
+        "inputs": details.get("inputs"),
+        "policy_digest": details.get("policy"),
         "passed_over": {type_: list(paths) for type_, paths in reviewed.passed_over.items()},
     }

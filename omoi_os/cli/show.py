@@ -63,6 +63,18 @@ def print_verdict(out: Console, result: PhaseGateResult) -> None:
     else:
         out.print(findings_blocks(findings))
     out.print(answer(result))
+    print_development(out, (result.validation_result or {}).get("convergence"))
+
+
+def print_development(out: Console, convergence: Mapping[str, Any] | None) -> None:
+    """What became of the findings of the review before; nothing where all of them are new."""
+    groups = convergence or {}
+    if not groups.get("resolved") and not groups.get("still_open"):
+        return
+    for name, title in (("resolved", "resolved"), ("still_open", "still open"), ("new", "new")):
+        if names := [str(item["criterion"]) for item in groups.get(name, [])]:
+            listed = ", ".join(dict.fromkeys(names))
+            out.print(Text(f"Since the review before, {title}: {visible(listed)}", "dim"))
 
 
 def print_plain(text: str) -> None:
@@ -76,8 +88,9 @@ def print_plain(text: str) -> None:
 def findings_table(findings: Sequence[_Finding], width: int) -> Table:
     """One row per finding."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0), header_style="bold")
-    table.add_column("", no_wrap=True, width=4)
-    for (name, _), columns in zip(_CELLS_OF_UNMET, _widths(findings, width), strict=True):
+    marks = 6 if any(finding.get("waiver") for finding in findings) else 4
+    table.add_column("", no_wrap=True, width=marks)
+    for (name, _), columns in zip(_CELLS_OF_UNMET, _widths(findings, width + 4 - marks), strict=True):
         table.add_column(name, overflow="fold", width=columns)
     for finding in findings:
         cells = [_cell(finding, key) for _, key in _CELLS_OF_UNMET]
@@ -128,16 +141,22 @@ def answer(result: PhaseGateResult) -> Text:
     met = sum(finding["outcome"] == Outcome.PASS for finding in decisive)
     phase = result.phase_id.removeprefix("PHASE_").lower()
     counted = f"{met} of {len(decisive)} criteria are met"
+    if waived := sum(bool(finding.get("waiver")) for finding in decisive):
+        counted += f", {waived} waived"
     match result.gate_status:
         case GateStatus.PASSED:
             return Text(f"PASSED: the work may leave {phase}; {counted}.", "bold green")
         case GateStatus.FAILED:
             return Text(f"BLOCKED: the work may not leave {phase} yet; {counted}.", "bold red")
+        case GateStatus.PENDING:
+            return Text("PENDING: a review of this gate is running.", "bold")
         case _:
             return Text(f"INCONCLUSIVE: {counted}, and the rest could not be measured.", "bold yellow")
 
 
 def _mark(finding: _Finding) -> Text:
+    if finding.get("waiver"):
+        return Text("waived", "yellow")
     match finding["outcome"], finding["severity"]:
         case Outcome.PASS, _:
             return Text("ok", "green")

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 
 from cyclopts import App
 from rich.console import Console
 from rich.text import Text
 
+from omoi_os.api.schemas.gates import TicketWaiver
 from omoi_os.api.schemas.moves import HistoryList, HistoryOut, TransitionOut
 from omoi_os.api.schemas.tickets import TicketOut, TicketPage
 from omoi_os.bootstrap import Services
 from omoi_os.cli.exits import Exit, exit_for
+from omoi_os.cli.gate import what
 from omoi_os.cli.lists import (
     AsJson,
     actor,
-    moment,
     print_fields,
     print_json,
     print_more,
@@ -27,6 +30,7 @@ from omoi_os.cli.opening import opened, read_settings
 from omoi_os.cli.show import console, print_plain, progress, visible
 from omoi_os.domain.phases import Transition
 from omoi_os.errors import GateClosed
+from omoi_os.models.phase_history import PhaseHistory
 from omoi_os.models.ticket import Ticket
 from omoi_os.services.phase_service import Move
 from omoi_os.services.task_queue import TaskFilter
@@ -212,26 +216,34 @@ def _print_move(made: Transition, *, as_json: bool) -> None:
 
 @app.command
 def history(ticket_id: str, /, *, as_json: AsJson = False) -> int:
-    """Show all moves of a ticket, the first one first."""
+    """Show all moves of a ticket and what was waived on its way, the first one first."""
     with opened(read_settings()) as services:
         moves = services.phases.get_phase_history(ticket_id)
         current = services.phases.get_current_phase(ticket_id)
+        waived = services.waivers.of_ticket(ticket_id)
     if as_json:
         listed = [HistoryOut.model_validate(item) for item in moves]
-        print_json(HistoryList(ticket_id=ticket_id, current_phase=current, history=listed))
+        given = [TicketWaiver.model_validate(item) for item in waived]
+        print_json(HistoryList(ticket_id=ticket_id, current_phase=current, history=listed, waivers=given))
         return Exit.PASSED
     out = console()
-    if not moves:
+    if not moves and not waived:
         out.print(f"It was never moved; it is in {short_phase(current)}.")
         return Exit.PASSED
-    rows = (
-        (
-            moment(item.created_at),
-            f"{short_phase(item.from_phase or '')} -> {short_phase(item.to_phase)}",
-            item.transitioned_by,
-            f"{'FORCED: ' if item.forced else ''}{item.transition_reason or ''}",
-        )
-        for item in moves
-    )
-    print_rows(out, ("when", "move", "by", "reason"), rows)
+    rows: list[tuple[datetime, object, object, object]] = [
+        (item.created_at, _way(item), item.transitioned_by, _why(item)) for item in moves
+    ]
+    rows += [
+        (item.created_at, f"waiver in {short_phase(item.phase_id)}", item.waived_by, what(item))
+        for item in waived
+    ]
+    print_rows(out, ("when", "what", "by", "reason"), sorted(rows, key=itemgetter(0)))
     return Exit.PASSED
+
+
+def _way(item: PhaseHistory) -> str:
+    return f"{short_phase(item.from_phase or '')} -> {short_phase(item.to_phase)}"
+
+
+def _why(item: PhaseHistory) -> str:
+    return f"{'FORCED: ' if item.forced else ''}{item.transition_reason or ''}"

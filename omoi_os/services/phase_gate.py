@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from omoi_os.domain.policy import PHASE_GATE_REQUIREMENTS, PhasePolicy, built_in
 from omoi_os.domain.rules import gate_findings
 from omoi_os.domain.verdict import NO_VERDICT, GateStatus, decide
 from omoi_os.domain.waivers import waive
-from omoi_os.errors import InvalidInput, UnknownPhase
+from omoi_os.errors import InvalidInput, NotFound, UnknownPhase
 from omoi_os.evidence.measure import measure_all
 from omoi_os.models.base import check_text, new_id, text_limit
 from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
@@ -49,6 +50,7 @@ ATTEMPTS: Final = 3
 LEASE_SECONDS: Final = 900.0
 """After that long somebody else may take over a review; all readers together are bounded well below."""
 
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _DECIDED: Final = (GateStatus.PASSED, GateStatus.FAILED)
 """Verdicts that answer again while nothing changed; an inconclusive one may have been our trouble."""
 
@@ -247,6 +249,18 @@ class PhaseGateService:
         check_id(ticket_id)
         with self.db.single_statements() as connection:
             return gates.latest_result(connection, ticket_id, parse_phase(phase_id))
+
+    def kept_policy(self, digest: str) -> dict[str, Any]:
+        """A policy that decided a gate, as it was.
+
+        Raises:
+            NotFound: No verdict names it.
+        """
+        with self.db.single_statements() as connection:
+            kept = gates.kept_policy(connection, digest) if _DIGEST.fullmatch(digest) else None
+        if kept is None:
+            raise NotFound(f"no verdict was reached under a policy {digest[:64]!r}")
+        return kept
 
     def _review(self, ticket_id: str, phase_id: str, terms: ReviewTerms) -> _Review:
         phase = parse_phase(phase_id)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from omoi_os.api.dependencies import API_ACTOR, PhaseQuery, ServicesNow
+from omoi_os.api.schemas.gates import TicketWaiver
 from omoi_os.api.schemas.moves import (
     HistoryList,
     HistoryOut,
@@ -34,13 +35,14 @@ def transition_ticket(ticket_id: str, body: TransitionIn, services: ServicesNow)
 
 @router.get("/{ticket_id}/phase-history", operation_id="getPhaseHistory")
 def phase_history(ticket_id: str, services: ServicesNow) -> HistoryList:
-    """All moves of a ticket, forced ones marked."""
+    """All moves of a ticket, forced ones marked, and what was waived on its way."""
     current = services.phases.get_current_phase(ticket_id)
     history = services.phases.get_phase_history(ticket_id)
     return HistoryList(
         ticket_id=ticket_id,
         current_phase=current,
         history=[HistoryOut.model_validate(move) for move in history],
+        waivers=[TicketWaiver.model_validate(item) for item in services.waivers.of_ticket(ticket_id)],
     )
 
 

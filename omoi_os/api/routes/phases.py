@@ -1,21 +1,38 @@
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from omoi_os.api.dependencies import PhaseQuery, ServicesNow
-from omoi_os.api.schemas.gates import FindingOut, GateResultOut, GateStatusOut
+from omoi_os.api.schemas.gates import (
+    GateResultOut,
+    GateStatusOut,
+    PolicyOut,
+    TicketWaiver,
+    TicketWaivers,
+    answer_of,
+)
 from omoi_os.api.strict import StrictRoute
 from omoi_os.bootstrap import Services
-from omoi_os.models.phase_gate_result import PhaseGateResult
+from omoi_os.services.phase_gate import ReviewTerms
 
 router = APIRouter(prefix="/tickets", tags=["gates"], route_class=StrictRoute)
+policies = APIRouter(prefix="/policies", tags=["gates"], route_class=StrictRoute)
 
 
 @router.post("/{ticket_id}/validate-gate", operation_id="validateGate")
-def validate_gate(ticket_id: str, services: ServicesNow, phase_id: PhaseQuery = None) -> GateResultOut:
-    """Review the phase now: measure its evidence, decide, and record the verdict."""
+def validate_gate(
+    ticket_id: str,
+    services: ServicesNow,
+    phase_id: PhaseQuery = None,
+    force: Annotated[bool, Query(description="Measure anew even if nothing changed.")] = False,  # noqa: FBT002
+) -> GateResultOut:
+    """Review the phase: measure its evidence, decide, and record the verdict. Where nothing changed since the
+    last verdict, that one answers; where a review of the gate is running, it answers as `pending`."""
     phase = _current_phase(services, ticket_id) if phase_id is None else phase_id
-    return answer_of(services.gates.validate_gate(ticket_id, phase))
+    terms = ReviewTerms(force=force)
+    return answer_of(services.gates.validate_gate(ticket_id, phase, terms=terms))
 
 
 @router.get("/{ticket_id}/gate-status", operation_id="getGateStatus")
@@ -25,20 +42,20 @@ def gate_status(ticket_id: str, services: ServicesNow, phase_id: PhaseQuery = No
     return GateStatusOut(**services.gates.check_gate_requirements(ticket_id, phase))
 
 
+@router.get("/{ticket_id}/waivers", operation_id="listWaivers")
+def list_waivers(ticket_id: str, services: ServicesNow) -> TicketWaivers:
+    """All waivers of a ticket; operators give and end them on the command line."""
+    given = services.waivers.of_ticket(ticket_id)
+    return TicketWaivers(
+        ticket_id=ticket_id, waivers=[TicketWaiver.model_validate(waiver) for waiver in given]
+    )
+
+
+@policies.get("/{digest}", operation_id="getPolicy")
+def get_policy(digest: str, services: ServicesNow) -> PolicyOut:
+    """A policy that decided a gate, as it was."""
+    return PolicyOut(digest=digest, policy=services.gates.kept_policy(digest))
+
+
 def _current_phase(services: Services, ticket_id: str) -> str:
     return services.tickets.get(ticket_id).phase_id
-
-
-def answer_of(result: PhaseGateResult) -> GateResultOut:
-    """The response for a recorded verdict; built without validating what we wrote ourselves."""
-    details = result.validation_result or {}
-    return GateResultOut.model_construct(
-        gate_status=result.gate_status,
-        requirements_met=result.gate_status == "passed",
-        blocking_reasons=result.blocking_reasons or [],
-        result_id=result.id,
-        phase_id=result.phase_id,
-        code=details.get("code"),
-        findings=[FindingOut.model_construct(**finding) for finding in details.get("findings", [])],
-        validated_at=result.validated_at,
-    )

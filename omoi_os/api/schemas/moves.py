@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from omoi_os.api.schemas.base import Answer, Body
+from omoi_os.api.schemas.gates import TicketWaiver
 from omoi_os.domain.storable import MAX_TEXT
 
 
@@ -41,11 +42,12 @@ class HistoryOut(Answer):
 
 
 class HistoryList(Answer):
-    """All moves of a ticket, the first one first."""
+    """All moves of a ticket, and what was waived on its way, each the first one first."""
 
     ticket_id: str
     current_phase: str
     history: list[HistoryOut]
+    waivers: list[TicketWaiver]
 
 
 class ValidTransitions(Answer):
