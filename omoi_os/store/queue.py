@@ -111,8 +111,10 @@ WITH RECURSIVE reached (id) AS (
     SELECT needed.id FROM reached JOIN tasks ON tasks.id = reached.id AND tasks.status <> 'completed'
     CROSS JOIN LATERAL {DEPENDS_ON}
 )
-SELECT tasks.id, ARRAY(SELECT needed.id FROM {DEPENDS_ON})
-FROM reached JOIN tasks ON tasks.id = reached.id AND tasks.status <> 'completed'
+SELECT open.id, open.needs FROM reached CROSS JOIN LATERAL (
+    SELECT tasks.id, ARRAY(SELECT needed.id FROM {DEPENDS_ON}) AS needs
+    FROM tasks WHERE tasks.id = reached.id AND tasks.status <> 'completed' OFFSET 0 -- each by its key
+) AS open
 """  # noqa: S608
 
 _LATE: Final = f"""

@@ -32,6 +32,10 @@ _AGAIN: Final = f"status = 'pending', retry_count = retry_count + 1, not_before 
 _FAILED: Final = "status = 'failed', completed_at = clock_timestamp()"
 _ID: Final = "id = %(id)s::text"
 
+# Asked one by one (OFFSET 0 keeps it so): as a join, all pending or failed tasks would be read at each step.
+# What a status is not is asked, as for what it is the planner would add the index of that status.
+_NEEDS: Final = "dependencies @> jsonb_build_object('depends_on', jsonb_build_array({}))"
+
 
 def _moving(event: str, changes: str, where: str, *, first: str = "", using: str = "") -> str:
     return f"""
@@ -94,7 +98,7 @@ _RETRY: Final = _moving("task.retried", f"{_AGAIN}, error_message = NULL", f"{_I
 _RETRY_ALL: Final = _moving(
     "task.retried",
     f"{_AGAIN}, error_message = NULL",
-    f"id IN (SELECT id FROM tasks WHERE {RETRYABLE} ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED)",  # noqa: S608
+    f"id = ANY (ARRAY(SELECT id FROM tasks WHERE {RETRYABLE} ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED))",  # noqa: S608
 )
 
 _RESET: Final = _moving(
@@ -104,9 +108,10 @@ _RESET: Final = _moving(
     first=f"""revived (id) AS (
         SELECT %(id)s::text
         UNION
-        SELECT tasks.id FROM revived JOIN tasks ON {WAITING} AND tasks.status = 'failed'
-          AND tasks.dependencies @> jsonb_build_object('depends_on', jsonb_build_array(revived.id))
-          AND starts_with(tasks.error_message, '{BLOCKED_BY}' || %(id)s::text || ' ')
+        SELECT next.id FROM revived CROSS JOIN LATERAL (
+            SELECT id FROM tasks WHERE {WAITING} AND status <> 'pending' AND {_NEEDS.format("revived.id")}
+              AND starts_with(error_message, '{BLOCKED_BY}' || %(id)s::text || ' ') OFFSET 0
+        ) AS next
     ),""",  # noqa: S608
 )
 
@@ -138,8 +143,10 @@ _FAIL_DEPENDENTS: Final = _moving(
         SELECT asked.id, asked.id FROM asked JOIN tasks ON tasks.id = asked.id
         WHERE status = 'failed' AND NOT ({RETRYABLE})
         UNION
-        SELECT tasks.id, failing.cause FROM failing JOIN tasks ON {WAITING} AND tasks.status = 'pending'
-          AND tasks.dependencies @> jsonb_build_object('depends_on', jsonb_build_array(failing.id))
+        SELECT next.id, failing.cause FROM failing CROSS JOIN LATERAL (
+            SELECT id FROM tasks
+            WHERE {WAITING} AND status <> 'failed' AND {_NEEDS.format("failing.id")} OFFSET 0
+        ) AS next
     ), doomed AS (SELECT id, min(cause) AS cause FROM failing WHERE id <> cause GROUP BY id),""",  # noqa: S608
     using="FROM doomed, tasks AS cause",
 )

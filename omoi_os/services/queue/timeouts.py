@@ -7,7 +7,7 @@ from omoi_os.domain.tasks import CANCELLED, IN_FLIGHT
 from omoi_os.errors import NotFound, TaskMoveNotAllowed
 from omoi_os.models.base import check_text
 from omoi_os.models.task import Task
-from omoi_os.services.queue.base import QueuePart, check_agent, is_id, settle, refuse_move
+from omoi_os.services.queue.base import QueuePart, check_agent, is_id, refuse_move, settle
 from omoi_os.store import queue, task_moves
 
 LONGEST_REASON: Final = 2000
