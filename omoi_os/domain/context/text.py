@@ -1,0 +1,62 @@
+"""Text that is safe in one line of a prompt, whatever it was before."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+# Terminal colours, control characters, and marks that reverse what is read. Joiners stay: emoji need them.
+_NOISE: Final = re.compile(
+    "\x1b\\[[0-9;?]{0,20}[@-~]|[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+"
+)
+_HALF: Final = re.compile("[\ud800-\udfff]")
+
+# Encoding takes 40 times longer per token in an endless run of one character ("=" has tokens of 64).
+_LONG_WORD: Final = 64
+_RUN: Final = re.compile(r"(\S)\1{31}(?=\1)")
+
+_JOINERS: Final = frozenset("\u200d\ufe0e\ufe0f")
+_MOST_MARKS: Final = 32
+
+
+def clean(text: str) -> str:
+    """`text` in one line, with single spaces, that no tokenizer takes for its own control words.
+
+    Words are separated by one space each, so that the tokens of its parts add up exactly.
+    """
+    if not text.isprintable():
+        text = _HALF.sub("\ufffd", _NOISE.sub(" ", text))
+    words = text.split()
+    line = " ".join(words)
+    if len(line) > _LONG_WORD < max(map(len, words)):
+        line = _RUN.sub(r"\g<0> ", line)
+    return line.replace("<|", "< |")
+
+
+def short(text: str, most: int) -> str:
+    """`clean(text)`, shortened to about `most` characters."""
+    line = clean(text[: most + 1])
+    return line if len(text) <= most and len(line) <= most else f"{line[:most].rstrip()}…"
+
+
+def end_of_head(text: str, end: int) -> int:
+    """Where to cut `text` at or before `end`: between words if one is near, else between whole characters."""
+    if end >= len(text):
+        return len(text)
+    space = text.rfind(" ", max(0, end - 24), end + 1)
+    if space > 0:
+        return space
+    least = max(0, end - _MOST_MARKS)
+    while end > least and (_joins(text[end]) or text[end - 1] == "\u200d"):
+        end -= 1
+    return end
+
+
+def _joins(character: str) -> bool:
+    """Whether it is drawn as a part of what stands before it."""
+    return (
+        character in _JOINERS
+        or "\U0001f3fb" <= character <= "\U0001f3ff"
+        or unicodedata.category(character)[0] == "M"
+    )
