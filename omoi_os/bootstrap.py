@@ -13,6 +13,8 @@ from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.errors import DatabaseUnavailable, EmbeddedDatabaseError
 from omoi_os.evidence.snapshot_store import sweep
 from omoi_os.services.agent_health import AgentHealthService
+from omoi_os.services.context_service import ContextService
+from omoi_os.services.context_summarizer import ContextSummarizer
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.housekeeping import Housekeeping
 from omoi_os.services.phase_gate import PhaseGateService
@@ -25,6 +27,7 @@ from omoi_os.services.tickets import TicketService
 from omoi_os.services.waivers import WaiverService
 from omoi_os.settings import Settings
 from omoi_os.store import schema
+from omoi_os.utils.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Services:
     agents: AgentHealthService
     housekeeping: Housekeeping
     waivers: WaiverService
+    contexts: ContextService
 
 
 @contextmanager
@@ -78,6 +82,7 @@ def services_on(db: DatabaseService, settings: Settings) -> Services:
         agents=agents,
         housekeeping=Housekeeping(queue, agents),
         waivers=WaiverService(db, gates),
+        contexts=ContextService(db, summarizer=ContextSummarizer(Tokens(settings.encoding))),
     )
 
 

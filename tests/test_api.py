@@ -337,6 +337,8 @@ def test_every_operation_has_a_tag_and_a_stable_id(client: TestClient) -> None:
         "failTask",
         "releaseTask",
         "listWaivers",
+        "getTicketContext",
+        "updateTicketContext",
         "getPolicy",
     }
     assert all(operations.values())

@@ -1,6 +1,25 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import func, select
+
+from omoi_os.api.app import create_app
+from omoi_os.bootstrap import Services
+from omoi_os.domain.handing_on import is_empty
+from omoi_os.domain.phases import Move
+from omoi_os.errors import NotFound, UnknownPhase
+from omoi_os.models import Event, PhaseContext, Task, Ticket
+from omoi_os.models.phases import Phase
+from omoi_os.services.context_service import ContextService
 from omoi_os.services.context_summarizer import ContextSummarizer
+from omoi_os.services.database import DatabaseService
+from omoi_os.services.phase_gate import PhaseGateService
+from omoi_os.services.phase_service import PhaseService
 
 
 def test_summarize_context() -> None:
@@ -19,3 +38,310 @@ def test_extract_key_points_puts_decisions_first() -> None:
 def test_an_empty_context_has_an_empty_summary() -> None:
     assert ContextSummarizer().summarize_structured({}) == ""
     assert ContextSummarizer().extract_key_points({}) == []
+
+
+def new_ticket(db: DatabaseService, phase: str = Phase.REQUIREMENTS) -> str:
+    with db.get_session() as session:
+        ticket = Ticket(title="Password reset", phase_id=phase)
+        session.add(ticket)
+        session.flush()
+        return ticket.id
+
+
+def complete(
+    db: DatabaseService, ticket_id: str, phase: str, result: dict[str, Any] | None, *, id_: str | None = None
+) -> str:
+    """A completed task, as the queue leaves it."""
+    with db.get_session() as session:
+        task = Task(
+            ticket_id=ticket_id,
+            phase_id=phase,
+            task_type="work",
+            status="completed",
+            result=result,
+            completed_at=session.scalar(select(func.clock_timestamp())),
+            **({} if id_ is None else {"id": id_}),
+        )
+        session.add(task)
+        session.flush()
+        return task.id
+
+
+RESULT: dict[str, Any] = {
+    "summary": "The scope is agreed",
+    "outputs": {"pages": 3},
+    "context": {"decisions": ["Use PostgreSQL"], "risks": ["Mail may be late"], "notes": ["Ask legal"]},
+    "artifacts": [{"type": "requirements_document", "path": "docs/requirements.md", "content": "x" * 900}],
+}
+
+
+@pytest.fixture
+def contexts(db_service: DatabaseService) -> ContextService:
+    return ContextService(db_service)
+
+
+def test_aggregate_phase_context(contexts: ContextService, db_service: DatabaseService) -> None:
+    ticket = new_ticket(db_service)
+    task = complete(db_service, ticket, Phase.REQUIREMENTS, RESULT)
+    context = contexts.aggregate_phase_context(ticket, Phase.REQUIREMENTS)
+    assert context["phase_id"] == Phase.REQUIREMENTS
+    assert context["decisions"] == ["Use PostgreSQL"]
+    assert context["risks"] == ["Mail may be late"]
+    assert context["notes"] == ["Ask legal"]
+    assert context["summaries"] == ["The scope is agreed"]
+    assert context["outputs"] == [{"pages": 3}]
+    assert context["artifacts"] == [{"type": "requirements_document", "path": "docs/requirements.md"}]
+    assert context["tasks"] == [task]
+    assert context["sources"]["decisions"] == [task]
+
+
+def test_only_completed_tasks_of_the_phase_hand_something_on(
+    contexts: ContextService, db_service: DatabaseService
+) -> None:
+    ticket, other = new_ticket(db_service), new_ticket(db_service)
+    complete(db_service, other, Phase.REQUIREMENTS, {"summary": "of another ticket"})
+    complete(db_service, ticket, Phase.DESIGN, {"summary": "of another phase"})
+    with db_service.get_session() as session:
+        session.add(
+            Task(ticket_id=ticket, phase_id=Phase.REQUIREMENTS, task_type="open", result={"summary": "open"})
+        )
+    assert is_empty(contexts.aggregate_phase_context(ticket, Phase.REQUIREMENTS))
+
+
+def test_a_phase_without_tasks_hands_nothing_on(
+    contexts: ContextService, db_service: DatabaseService
+) -> None:
+    context = contexts.aggregate_phase_context(new_ticket(db_service), Phase.TESTING)
+    assert is_empty(context)
+    assert context["decisions"] == []
+
+
+@pytest.mark.parametrize(
+    ("result", "kind", "values"),
+    [
+        ({"summary": ["a", ["b", ["a"]]]}, "summaries", ["a", "b"]),
+        ({"summary": {"text": "a"}}, "summaries", [{"text": "a"}]),
+        ({"summary": "  "}, "summaries", []),
+        ({"summary": None}, "summaries", []),
+        ({"outputs": "done"}, "outputs", ["done"]),
+        ({"outputs": [{"a": [1, {}]}, {"a": [1, {}]}]}, "outputs", [{"a": [1, {}]}]),
+        ({"outputs": 0}, "outputs", [0]),
+        ({"context": "a note"}, "notes", ["a note"]),
+        ({"context": ["a", "b"]}, "notes", ["a", "b"]),
+        ({"context": {"notes": {"k": "v"}}}, "notes", [{"k": "v"}]),
+        ({"context": {"constraint": "no cloud"}}, "notes", [{"constraint": "no cloud"}]),
+        ({"context": {"decisions": [["x", "y"], "x"]}}, "decisions", ["x", "y"]),
+        ({"decisions": ["beside the context"]}, "decisions", ["beside the context"]),
+        ({"artifacts": "docs/a.md"}, "artifacts", ["docs/a.md"]),
+        (
+            {"artifacts": {"design_document": "docs/d.md"}},
+            "artifacts",
+            [{"type": "design_document", "path": "docs/d.md"}],
+        ),
+        ({"artifacts": {"test_results": {"report": "<x/>"}}}, "artifacts", [{"type": "test_results"}]),
+        ({"artifacts": [["a.md"], {"type": "t", "content": "long"}]}, "artifacts", ["a.md", {"type": "t"}]),
+        ({"artifacts": 7}, "artifacts", [7]),
+        ({}, "decisions", []),
+    ],
+)
+def test_results_of_any_shape_are_gathered(
+    contexts: ContextService,
+    db_service: DatabaseService,
+    result: dict[str, Any],
+    kind: str,
+    values: list[Any],
+) -> None:
+    ticket = new_ticket(db_service)
+    complete(db_service, ticket, Phase.REQUIREMENTS, result)
+    assert contexts.aggregate_phase_context(ticket, Phase.REQUIREMENTS)[kind] == values
+
+
+def test_values_are_in_the_order_of_completion_and_without_duplicates(
+    contexts: ContextService, db_service: DatabaseService
+) -> None:
+    ticket = new_ticket(db_service)
+    first = complete(db_service, ticket, Phase.DESIGN, {"decisions": ["z", {"a": 1, "b": 2}]}, id_="zz")
+    second = complete(db_service, ticket, Phase.DESIGN, {"decisions": [{"b": 2, "a": 1}, "a", "z"]}, id_="aa")
+    context = contexts.aggregate_phase_context(ticket, Phase.DESIGN)
+    assert context["decisions"] == ["z", {"a": 1, "b": 2}, "a"]
+    assert context["sources"]["decisions"] == [first, first, second]
+
+
+def test_what_the_gate_found_is_handed_on(contexts: ContextService, db_service: DatabaseService) -> None:
+    ticket = new_ticket(db_service)
+    PhaseGateService(db_service).validate_gate(ticket, Phase.REQUIREMENTS)
+    context = contexts.aggregate_phase_context(ticket, Phase.REQUIREMENTS)
+    assert context["gate_status"] == "failed"
+    assert any("requirements_document" in reason for reason in context["blocking_reasons"])
+    assert "requirements_document" in contexts.summarize_context({"phases": {Phase.REQUIREMENTS: context}})
+
+
+def test_huge_results_are_bounded_and_what_is_left_out_is_counted(
+    contexts: ContextService, db_service: DatabaseService
+) -> None:
+    ticket = new_ticket(db_service)
+    notes = [f"note {number}" for number in range(1500)]
+    complete(db_service, ticket, Phase.DESIGN, {"summary": "x" * 100_000, "context": {"notes": notes}})
+    context = contexts.aggregate_phase_context(ticket, Phase.DESIGN)
+    assert len(context["summaries"][0]) < 21_000
+    assert "more characters" in context["summaries"][0]
+    assert (len(context["notes"]), context["left_out"]) == (1000, 500)
+
+
+def test_get_context_for_phase(contexts: ContextService, db_service: DatabaseService) -> None:
+    ticket = new_ticket(db_service, Phase.IMPLEMENTATION)
+    for phase in (Phase.REQUIREMENTS, Phase.DESIGN, Phase.IMPLEMENTATION, Phase.TESTING):
+        complete(db_service, ticket, phase, {"decisions": [f"in {phase}"]})
+    context = contexts.get_context_for_phase(ticket, Phase.IMPLEMENTATION)
+    assert list(context["phases"]) == [Phase.REQUIREMENTS, Phase.DESIGN]
+    assert context["phases"][Phase.DESIGN]["decisions"] == [f"in {Phase.DESIGN}"]
+    assert contexts.get_context_for_phase(ticket, Phase.BACKLOG)["phases"] == {}
+    assert len(contexts.get_context_for_phase(ticket, Phase.DONE)["phases"]) == 4
+
+
+def test_of_a_phase_that_was_visited_twice_the_newest_visit_wins_and_the_older_one_is_noted(
+    contexts: ContextService, db_service: DatabaseService
+) -> None:
+    ticket = new_ticket(db_service, Phase.IMPLEMENTATION)
+    phases = PhaseService(db_service)
+    old = complete(db_service, ticket, Phase.IMPLEMENTATION, {"decisions": ["one lock"]})
+    phases.move(ticket, Move(Phase.TESTING, "test", "operator", force=True))
+    phases.move(ticket, Move(Phase.IMPLEMENTATION, "regression", "operator"))
+    phases.move(ticket, Move(Phase.BLOCKED, "wait", "operator"))
+    phases.move(ticket, Move(Phase.IMPLEMENTATION, "go on", "operator"))  # the same visit goes on
+    complete(db_service, ticket, Phase.IMPLEMENTATION, {"decisions": ["no lock"]})
+    context = contexts.get_context_for_phase(ticket, Phase.TESTING)["phases"][Phase.IMPLEMENTATION]
+    assert context["decisions"] == ["no lock"]
+    assert (context["visit"], context["earlier_visits"]) == (2, [{"visit": 1, "tasks": [old]}])
+
+
+def test_update_ticket_context(contexts: ContextService, db_service: DatabaseService) -> None:
+    ticket = new_ticket(db_service)
+    task = complete(db_service, ticket, Phase.REQUIREMENTS, RESULT)
+    assert contexts.update_ticket_context(ticket, Phase.REQUIREMENTS)
+    context, summary = contexts.get_ticket_context(ticket)
+    assert context["phases"][Phase.REQUIREMENTS]["decisions"] == ["Use PostgreSQL"]
+    assert summary is not None
+    assert "Use PostgreSQL" in summary
+    assert task in summary  # a reader can follow it
+    with db_service.get_session() as session:
+        row = session.scalars(select(PhaseContext)).one()
+        assert (row.ticket_id, row.phase_id) == (ticket, Phase.REQUIREMENTS)
+        assert row.context_data["decisions"] == ["Use PostgreSQL"]
+        assert "Use PostgreSQL" in (row.context_summary or "")
+
+
+def test_updating_twice_changes_nothing(contexts: ContextService, db_service: DatabaseService) -> None:
+    ticket = new_ticket(db_service)
+    complete(db_service, ticket, Phase.REQUIREMENTS, RESULT)
+    assert contexts.update_ticket_context(ticket, Phase.REQUIREMENTS)
+    before = contexts.get_ticket_context(ticket)
+    assert not contexts.update_ticket_context(ticket, Phase.REQUIREMENTS)
+    assert contexts.get_ticket_context(ticket) == before
+    with db_service.get_session() as session:
+        assert session.scalar(select(func.count()).select_from(PhaseContext)) == 1
+        told = select(func.count()).where(Event.event_type == "ticket.context_updated")
+        assert session.scalar(told) == 1
+
+
+def test_a_phase_with_nothing_to_say_leaves_the_context_alone(
+    contexts: ContextService, db_service: DatabaseService
+) -> None:
+    ticket = new_ticket(db_service)
+    assert not contexts.update_ticket_context(ticket, Phase.REQUIREMENTS)
+    assert contexts.get_ticket_context(ticket) == ({}, None)
+
+
+def test_what_somebody_else_keeps_in_the_context_stays(
+    contexts: ContextService, db_service: DatabaseService
+) -> None:
+    ticket = new_ticket(db_service)
+    with db_service.get_session() as session:
+        session.get_one(Ticket, ticket).context = {"customer": "ACME", "phases": "not ours"}
+    complete(db_service, ticket, Phase.DESIGN, RESULT)
+    contexts.update_ticket_context(ticket, Phase.DESIGN)
+    context, _ = contexts.get_ticket_context(ticket)
+    assert context["customer"] == "ACME"
+    assert list(context["phases"]) == [Phase.DESIGN]
+
+
+def test_updates_of_two_phases_at_the_same_moment_both_survive(
+    contexts: ContextService, db_service: DatabaseService
+) -> None:
+    phases = [Phase.REQUIREMENTS, Phase.DESIGN, Phase.IMPLEMENTATION, Phase.TESTING]
+    for _ in range(5):
+        ticket = new_ticket(db_service)
+        for phase in phases:
+            complete(db_service, ticket, phase, {"decisions": [f"in {phase}"]})
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda phase, of=ticket: contexts.update_ticket_context(of, phase), phases * 2))
+        context, summary = contexts.get_ticket_context(ticket)
+        assert set(context["phases"]) == set(phases)
+        assert all(f"in {phase}" in (summary or "") for phase in phases)
+
+
+@pytest.mark.parametrize("ticket_id", ["nobody", "", "\x00", "x" * 500])
+def test_an_unknown_ticket_is_an_error(contexts: ContextService, ticket_id: str) -> None:
+    for ask in (
+        lambda: contexts.aggregate_phase_context(ticket_id, Phase.DESIGN),
+        lambda: contexts.get_context_for_phase(ticket_id, Phase.DESIGN),
+        lambda: contexts.update_ticket_context(ticket_id, Phase.DESIGN),
+        lambda: contexts.get_ticket_context(ticket_id),
+    ):
+        with pytest.raises(NotFound):
+            ask()
+
+
+def test_an_unknown_phase_is_an_error(contexts: ContextService, db_service: DatabaseService) -> None:
+    ticket = new_ticket(db_service)
+    for ask in (
+        contexts.aggregate_phase_context,
+        contexts.get_context_for_phase,
+        contexts.update_ticket_context,
+    ):
+        with pytest.raises(UnknownPhase):
+            ask(ticket, "PHASE_NOWHERE")
+
+
+@pytest.fixture
+def client(services: Services) -> Iterator[TestClient]:
+    with TestClient(create_app(services), base_url="http://localhost") as made:
+        yield made
+
+
+def test_context_is_updated_and_read_over_http(client: TestClient, db_service: DatabaseService) -> None:
+    ticket = new_ticket(db_service)
+    complete(db_service, ticket, Phase.REQUIREMENTS, RESULT)
+    url = f"/api/v1/tickets/{ticket}"
+    assert client.get(f"{url}/context").json() == {"ticket_id": ticket, "full_context": {}, "summary": None}
+    assert client.post(f"{url}/update-context").json() == {"status": "updated", "changed": True}
+    given = {"phase_id": "PHASE_REQUIREMENTS"}
+    assert client.post(f"{url}/update-context", params=given).json()["changed"] is False
+    said = client.get(f"{url}/context").json()
+    assert said["full_context"]["phases"][Phase.REQUIREMENTS]["risks"] == ["Mail may be late"]
+    assert "Use PostgreSQL" in said["summary"]
+    short = client.get(f"{url}/context", params={"max_tokens": 30}).json()["summary"]
+    assert 0 < len(short) < len(said["summary"])
+    later = client.get(f"{url}/context", params={"for_phase": "design"}).json()
+    assert later["full_context"]["target_phase"] == Phase.DESIGN
+    assert "Use PostgreSQL" in later["summary"]
+    earlier = client.get(f"{url}/context", params={"for_phase": "requirements"}).json()
+    assert (earlier["full_context"]["phases"], earlier["summary"]) == ({}, "")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "nobody/context", 404),
+        ("GET", "nobody/context?for_phase=design", 404),
+        ("POST", "nobody/update-context", 404),
+        ("POST", "nobody/update-context?phase_id=nowhere", 422),
+        ("GET", "nobody/context?max_tokens=-1", 422),
+    ],
+)
+def test_what_cannot_be_answered_is_a_problem(
+    client: TestClient, method: str, path: str, status: int
+) -> None:
+    answer = client.request(method, f"/api/v1/tickets/{path}")
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"

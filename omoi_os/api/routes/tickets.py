@@ -7,8 +7,17 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from omoi_os.api.dependencies import API_ACTOR, CursorQuery, LimitQuery, PhaseQuery, ServicesNow
-from omoi_os.api.schemas.tickets import ArtifactIn, ArtifactOut, TicketIn, TicketOut, TicketPage
+from omoi_os.api.schemas.tickets import (
+    ArtifactIn,
+    ArtifactOut,
+    ContextOut,
+    ContextUpdated,
+    TicketIn,
+    TicketOut,
+    TicketPage,
+)
 from omoi_os.api.strict import StrictRoute
+from omoi_os.services.context_summarizer import MAX_TOKENS
 from omoi_os.services.tickets import NewArtifact, NewTicket, next_cursor
 
 router = APIRouter(prefix="/tickets", tags=["tickets"], route_class=StrictRoute)
@@ -73,6 +82,33 @@ def add_artifact(
         asked.artifact_type, asked.artifact_path, asked.artifact_content, asked.phase_id or phase_id
     )
     return ArtifactOut.model_validate(services.tickets.add_artifact(ticket_id, new, collected_by=API_ACTOR))
+
+
+@router.get("/{ticket_id}/context", operation_id="getTicketContext")
+def get_context(
+    ticket_id: str,
+    services: ServicesNow,
+    for_phase: Annotated[
+        str | None, Query(max_length=60, description="Only what earlier phases hand on to this one.")
+    ] = None,
+    max_tokens: Annotated[int, Query(ge=0, le=1_000_000, description="Of the summary.")] = MAX_TOKENS,
+) -> ContextOut:
+    """What the ticket's phases hand on, whole and summed up."""
+    if for_phase is not None:
+        context = services.contexts.get_context_for_phase(ticket_id, for_phase)
+    else:
+        context, stored = services.contexts.get_ticket_context(ticket_id)
+        if max_tokens == MAX_TOKENS:
+            return ContextOut(ticket_id=ticket_id, full_context=context, summary=stored)
+    summary = services.contexts.summarize_context(context, max_tokens)
+    return ContextOut(ticket_id=ticket_id, full_context=context, summary=summary)
+
+
+@router.post("/{ticket_id}/update-context", operation_id="updateTicketContext")
+def update_context(ticket_id: str, services: ServicesNow, phase_id: PhaseQuery = None) -> ContextUpdated:
+    """Merge what a phase hands on into the ticket's context; it also happens when a ticket leaves a phase."""
+    phase = services.tickets.get(ticket_id).phase_id if phase_id is None else phase_id
+    return ContextUpdated(changed=services.contexts.update_ticket_context(ticket_id, phase))
 
 
 def _artifact(values: dict[str, Any]) -> ArtifactIn:

@@ -65,3 +65,18 @@ class ArtifactOut(Answer):
     content_digest: str | None
     collected_at: datetime
     collected_by: str
+
+
+class ContextOut(Answer):
+    """What a ticket's phases hand on, and its summary."""
+
+    ticket_id: str
+    full_context: dict[str, Any]
+    summary: str | None
+
+
+class ContextUpdated(Answer):
+    """That a phase's context was merged into the ticket's; `changed` is false where nothing was new."""
+
+    status: str = "updated"
+    changed: bool

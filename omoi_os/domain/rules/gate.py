@@ -108,7 +108,7 @@ def all_tasks_completed(tasks: TaskFacts) -> Finding:
     if tasks.open_count:
         named = ", ".join(f"{task.type} is {task.status} ({task.id})" for task in tasks.open_tasks[:3])
         found = f"{tasks.open_count:,} not completed: {named}"
-        fix = "Complete these tasks, or take them out of the phase."
+        fix = "Complete these tasks; begin those that failed anew."
         return Finding("tasks", Outcome.FAIL, "tasks_open", found, needed, fix=fix)
     return Finding("tasks", Outcome.PASS, "tasks_completed", "all completed", needed)
 

@@ -1,0 +1,199 @@
+"""What a phase hands on: gathered from the results of its completed tasks, of whatever shape those are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+KINDS: Final = ("decisions", "risks", "notes", "summaries", "artifacts", "outputs")
+"""The lists of a phase's context, each without duplicates and in the order of completion."""
+
+MOST_ITEMS: Final = 1000
+"""Of one kind in one phase; what follows is counted in `left_out` and stays with its task."""
+
+LONGEST_TEXT: Final = 20_000
+"""Characters of one text; the rest stays with its task."""
+
+_FROM_CONTEXT: Final = ("decisions", "risks", "notes")
+_CONTENT: Final = ("content", "artifact_content", "report", "diff")
+_DEEPEST: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """What a completed task handed in.
+
+    Attributes:
+        result: As stored; any JSON object.
+    """
+
+    task_id: str
+    task_type: str
+    completed_at: datetime | None
+    result: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class GateNotes:
+    """What the last review of the phase said.
+
+    Attributes:
+        feedback: The judge's, where one was asked.
+    """
+
+    status: str | None = None
+    blocking_reasons: Sequence[str] = ()
+    feedback: str | None = None
+
+
+@dataclass(slots=True)
+class _List:
+    """Values without duplicates, with the task that each came from first."""
+
+    values: list[Any] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    left_out: int = 0
+    seen: set[str] = field(default_factory=set)
+
+    def add(self, value: object, source: str) -> None:
+        kept = _bounded(value, _DEEPEST)
+        mark = json.dumps(kept, sort_keys=True)
+        if mark in self.seen:
+            return
+        if len(self.values) >= MOST_ITEMS:
+            self.left_out += 1
+            return
+        self.seen.add(mark)
+        self.values.append(kept)
+        self.sources.append(source)
+
+
+def gather(phase_id: str, results: Iterable[TaskResult], gate: GateNotes) -> dict[str, Any]:
+    """The context of one phase.
+
+    Args:
+        results: In the order of completion.
+
+    Returns:
+        `phase_id`, `tasks` (ids), the lists of `KINDS` with their values as they were handed in,
+        `sources` (for each list the task ids that its values came from, one by one), `gate_status`,
+        `blocking_reasons`, `feedback` and `left_out` (values beyond the bounds).
+    """
+    lists = {kind: _List() for kind in KINDS}
+    tasks: list[str] = []
+    for task in results:
+        tasks.append(task.task_id)
+        for kind, value in _values(task.result):
+            lists[kind].add(value, task.task_id)
+    return {
+        "phase_id": phase_id,
+        "tasks": tasks[:MOST_ITEMS],
+        **{kind: found.values for kind, found in lists.items()},
+        "sources": {kind: found.sources for kind, found in lists.items() if found.sources},
+        "gate_status": gate.status,
+        "blocking_reasons": [_cut(reason) for reason in gate.blocking_reasons],
+        "feedback": None if gate.feedback is None else _cut(gate.feedback),
+        "left_out": sum(found.left_out for found in lists.values()),
+    }
+
+
+def is_empty(context: Mapping[str, Any]) -> bool:
+    """Whether a phase has nothing to hand on."""
+    said = (*KINDS, "tasks", "blocking_reasons", "feedback")
+    return not any(context.get(name) for name in said)
+
+
+def with_references(context: Mapping[str, Any]) -> dict[str, Any]:
+    """A phase's context as the summarizer reads it: each value beside the task that it came from."""
+    sources = context.get("sources") or {}
+    lists = {
+        kind: [_referred(value, source) for value, source in _pairs(context.get(kind), sources.get(kind))]
+        for kind in KINDS
+    }
+    lists["outcomes"] = lists.pop("summaries")
+    return {
+        **lists,
+        "blocking_reasons": context.get("blocking_reasons") or [],
+        "feedback": context.get("feedback") or [],
+    }
+
+
+def _pairs(values: object, sources: object) -> Iterator[tuple[object, str]]:
+    listed = values if isinstance(values, list) else []
+    named = sources if isinstance(sources, list) else []
+    for place, value in enumerate(listed):
+        yield value, str(named[place]) if place < len(named) else ""
+
+
+def _referred(value: object, source: str) -> object:
+    if not source:
+        return value
+    return {**value, "task_id": source} if isinstance(value, dict) else {"text": value, "task_id": source}
+
+
+def _values(result: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    for name, kind in (("summary", "summaries"), ("outputs", "outputs")):
+        yield from ((kind, value) for value in _flat(result.get(name)))
+    context = result.get("context")
+    if isinstance(context, dict):
+        for kind in _FROM_CONTEXT:
+            yield from ((kind, value) for value in _flat(context.get(kind)))
+        rest = {key: value for key, value in context.items() if key not in _FROM_CONTEXT}
+        yield from (("notes", {key: value}) for key, value in rest.items() if not _is_nothing(value))
+    else:
+        yield from (("notes", value) for value in _flat(context))
+    for kind in _FROM_CONTEXT:  # handed in beside the context, as many do
+        yield from ((kind, value) for value in _flat(result.get(kind)))
+    yield from (("artifacts", value) for value in _artifacts(result.get("artifacts")))
+
+
+def _artifacts(given: object) -> Iterator[object]:
+    """Artifacts by name; their content is the gate's evidence and is not handed on."""
+    if isinstance(given, dict):
+        for type_, value in given.items():
+            yield {"type": type_, "path": value} if isinstance(value, str) else {"type": type_}
+        return
+    for value in _flat(given):
+        if isinstance(value, dict):
+            yield {key: item for key, item in value.items() if key not in _CONTENT}
+        else:
+            yield value
+
+
+def _flat(value: object) -> Iterator[object]:
+    """The values in lists of any depth, or the value itself; nothing that says nothing."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, list):
+            stack.extend(reversed(item))
+        elif not _is_nothing(item):
+            yield item
+
+
+def _is_nothing(value: object) -> bool:
+    return value is None or value in ("", [], {}) or (isinstance(value, str) and not value.strip())
+
+
+def _cut(text: str) -> str:
+    if len(text) <= LONGEST_TEXT:
+        return text
+    return f"{text[:LONGEST_TEXT]} … ({len(text) - LONGEST_TEXT:,} more characters)"
+
+
+def _bounded(value: object, depth: int) -> Any:
+    """A JSON value whose texts are bounded; what lies deeper than `depth` is told by its size only."""
+    match value:
+        case str():
+            return _cut(value)
+        case dict() | list() if depth == 0:
+            return f"({len(value):,} entries)"
+        case dict():
+            return {key: _bounded(item, depth - 1) for key, item in list(value.items())[:MOST_ITEMS]}
+        case list():
+            return [_bounded(item, depth - 1) for item in value[:MOST_ITEMS]]
+        case _:
+            return value
