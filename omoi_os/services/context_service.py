@@ -48,7 +48,8 @@ class ContextService:
         readable = {
             name: _readable(value) if isinstance(value, dict) else value for name, value in phases.items()
         }
-        return self.summarizer.summarize({**context, "phases": readable}, max_tokens)
+        rest = {name: value for name, value in context.items() if name not in ("ticket_id", "target_phase")}
+        return self.summarizer.summarize({**rest, "phases": readable}, max_tokens)
 
     def get_context_for_phase(self, ticket_id: str, target_phase: str) -> dict[str, Any]:
         """What all phases before `target_phase` hand on to it; nothing of it or of later ones.
