@@ -36,6 +36,11 @@ def test_the_commands_load_no_agent_and_no_engine() -> None:
     assert not loaded_by("import omoi_os.cli, omoi_os.cli.review, omoi_os.cli.serve") & HEAVY
 
 
+def test_what_runs_agents_loads_them_with_the_first_run_only() -> None:
+    modules = loaded_by("import omoi_os.services.agent_executor, omoi_os.judge.scripted")
+    assert not modules & HEAVY
+
+
 def test_help_loads_no_server_no_database_and_no_reader() -> None:
     # What `omoi --help` runs, in a process that can be asked afterwards.
     statements = (

@@ -1,0 +1,23 @@
+"""One event loop for all agents of a process, in a thread of its own.
+
+litellm binds connections and a task to the loop that it first ran on, and a run must not care from which
+thread or loop it is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+# Each run occupies a thread only while it opens, closes or sends a message, or a tool works.
+_THREADS = 64
+
+
+@cache
+def agent_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS, "agent"))
+    threading.Thread(target=loop.run_forever, name="agents", daemon=True).start()
+    return loop
