@@ -69,6 +69,7 @@ def services_on(db: DatabaseService, settings: Settings) -> Services:
     gates = PhaseGateService(db, policies=policies, snapshots=settings.snapshots)
     queue = TaskQueueService(db)
     generator = TaskGeneratorService(db, queue)
+    contexts = ContextService(db, summarizer=ContextSummarizer(Tokens(settings.encoding)))
     agents = AgentHealthService(db, timeout_seconds=settings.agent_timeout)
     return Services(
         settings=settings,
@@ -78,11 +79,11 @@ def services_on(db: DatabaseService, settings: Settings) -> Services:
         reviews=ReviewService(db, gates=gates),
         queue=queue,
         generator=generator,
-        phases=PhaseService(db, generator=generator, gates=gates),
+        phases=PhaseService(db, generator=generator, contexts=contexts, gates=gates),
         agents=agents,
         housekeeping=Housekeeping(queue, agents),
         waivers=WaiverService(db, gates),
-        contexts=ContextService(db, summarizer=ContextSummarizer(Tokens(settings.encoding))),
+        contexts=contexts,
     )
 
 

@@ -6,20 +6,21 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from omoi_os.api.app import create_app
 from omoi_os.bootstrap import Services
 from omoi_os.domain.handing_on import is_empty
 from omoi_os.domain.phases import Move
-from omoi_os.errors import NotFound, UnknownPhase
-from omoi_os.models import Event, PhaseContext, Task, Ticket
+from omoi_os.errors import NotFound, TemplateInvalid, UnknownPhase
+from omoi_os.models import Event, PhaseContext, Task, TaskTemplate, Ticket
 from omoi_os.models.phases import Phase
 from omoi_os.services.context_service import ContextService
 from omoi_os.services.context_summarizer import ContextSummarizer
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.phase_gate import PhaseGateService
 from omoi_os.services.phase_service import PhaseService
+from omoi_os.services.task_queue import TaskFilter
 
 
 def test_summarize_context() -> None:
@@ -345,3 +346,33 @@ def test_what_cannot_be_answered_is_a_problem(
     answer = client.request(method, f"/api/v1/tickets/{path}")
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_leaving_a_phase_hands_its_context_to_the_tasks_of_the_next(
+    services: Services, db_service: DatabaseService
+) -> None:
+    ticket = new_ticket(db_service)
+    complete(db_service, ticket, Phase.REQUIREMENTS, RESULT)
+    services.phases.move(ticket, Move(Phase.DESIGN, "demo", "operator", force=True))
+    context, summary = services.contexts.get_ticket_context(ticket)
+    assert list(context["phases"]) == [Phase.REQUIREMENTS]
+    assert summary is not None
+    made = services.queue.list_tasks(TaskFilter(ticket_id=ticket, phase_id=Phase.DESIGN)).tasks
+    assert made[0].description is not None
+    assert "What earlier phases hand on:" in made[0].description
+    assert "Use PostgreSQL" in made[0].description
+
+
+def test_a_move_that_is_rolled_back_leaves_the_context_as_it_was(
+    services: Services, db_service: DatabaseService
+) -> None:
+    ticket = new_ticket(db_service)
+    complete(db_service, ticket, Phase.REQUIREMENTS, RESULT)
+    with db_service.get_session() as session:
+        broken = TaskTemplate(phase_id=Phase.DESIGN, task_type="x", template_description="x")
+        session.add(broken)
+        session.flush()
+        session.execute(update(TaskTemplate).values(template_description="{nobody}"))
+    with pytest.raises(TemplateInvalid):
+        services.phases.move(ticket, Move(Phase.DESIGN, "demo", "operator", force=True))
+    assert services.contexts.get_ticket_context(ticket) == ({}, None)

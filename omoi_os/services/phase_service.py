@@ -46,11 +46,20 @@ class TaskGenerator(Protocol):
     ) -> Sequence[Task]: ...
 
 
+class ContextKeeper(Protocol):
+    """Merges what a phase hands on into its ticket, in the transaction of the move that leaves it."""
+
+    def update_ticket_context(
+        self, ticket_id: str, phase_id: str, *, session: Session | None = None
+    ) -> bool: ...
+
+
 class PhaseService:
     """Moves tickets, and tells where they are and were.
 
     Args:
         generator: Makes the tasks of a work phase when it is entered; None makes none.
+        contexts: Keeps what a work phase hands on when it is left; None keeps nothing.
         gates: Validates what a forward move leaves behind.
     """
 
@@ -59,10 +68,12 @@ class PhaseService:
         db: DatabaseService,
         *,
         generator: TaskGenerator | None = None,
+        contexts: ContextKeeper | None = None,
         gates: PhaseGateService | None = None,
     ) -> None:
         self.db = db
         self.generator = generator
+        self.contexts = contexts
         self.gates = gates or PhaseGateService(db)
 
     def can_transition(self, from_phase: str, to_phase: str) -> bool:
@@ -191,6 +202,8 @@ class PhaseService:
             if verdict is not None and not self.gates.holds(verdict, session=session):
                 return None
             transition = phases.record_move(session, ticket, request, verdict)
+            if self.contexts is not None and transition.from_phase in WORK_PHASES:
+                self.contexts.update_ticket_context(ticket_id, transition.from_phase, session=session)
             if self.generator is not None and transition.to_phase in WORK_PHASES:
                 self.generator.generate_phase_tasks(ticket_id, transition.to_phase, session=session)
         return transition
