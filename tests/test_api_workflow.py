@@ -216,6 +216,7 @@ def test_lists_of_tasks_are_paged_and_filtered_and_leave_results_out(
         ({"task_type": "x", "depends_on": ["nobody"]}, "unknown_dependency"),
         ({"task_type": "x", "priority": "SOON"}, "invalid_input"),
         ({"task_type": "x", "phase_id": "PHASE_X"}, "unknown_phase"),
+        ({"task_type": "x", "phase_id": ""}, "unknown_phase"),
         ({"task_type": "x", "max_retries": -1}, "invalid_request"),
         ({"task_type": "x", "timeout_seconds": 0}, "invalid_request"),
         ({"task_type": "x", "timeout_seconds": True}, "invalid_request"),
@@ -247,6 +248,29 @@ def test_agents_register_take_what_they_can_and_are_listed(client: TestClient, t
     assert wide is not None
     assert wide["task_type"] == "deploy"
     assert [item["status"] for item in client.get(f"{API}/agents").json()["agents"]] == ["running"]
+
+
+def test_an_empty_phase_is_not_one_that_was_left_out(client: TestClient, agent: str) -> None:
+    claimed = client.post(f"{API}/agents/{agent}/claim", json={"phase_id": ""})
+    assert problem(claimed, 422)["code"] == "unknown_phase"
+
+
+def test_a_phase_in_which_nothing_is_worked_on_generates_no_tasks_and_says_so(
+    client: TestClient, ticket: str
+) -> None:
+    for asked in ({}, {"phase_id": "done"}, {"phase_id": "blocked"}):
+        refused = client.post(f"{API}/tickets/{ticket}/generate-tasks", params=asked)
+        assert problem(refused, 422)["code"] == "template_invalid"
+
+
+@pytest.mark.parametrize("percent", [True, "50", -1, 101])
+def test_a_progress_that_is_no_percentage_is_refused(client: TestClient, agent: str, percent: object) -> None:
+    problem(client.post(f"{API}/agents/{agent}/tasks/x/progress", json={"percent": percent}), 422)
+
+
+def test_a_reason_for_a_move_is_bounded(client: TestClient, ticket: str) -> None:
+    said = {"to_phase": "blocked", "reason": "x" * 2001}
+    problem(client.post(f"{API}/tickets/{ticket}/transition", json=said), 422)
 
 
 @pytest.mark.parametrize("agent_id", ["nobody", "%00", "x" * 300])

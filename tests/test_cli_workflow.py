@@ -13,6 +13,7 @@ import pytest
 from omoi_os.bootstrap import Services
 from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.models.phases import Phase
+from omoi_os.services.phase_service import Move
 from omoi_os.services.tickets import NewTicket
 from tests.command import omoi
 from tests.evidence_texts import REQUIREMENTS
@@ -85,6 +86,45 @@ def test_lists_show_what_there_is_and_how_to_go_on(run: Run, services: Services)
     assert "There is no such task" in run("task", "list", "--status", "running").stdout
 
 
+def test_a_narrow_terminal_cuts_no_id_and_loses_no_column(run: Run, services: Services) -> None:
+    ticket = services.tickets.create(NewTicket("Reset [passwords]", "first line\nsecond \x1b[31mline")).id
+    task = services.queue.enqueue_task(ticket, "testing", "write_tests", "Write tests").id
+    services.phases.move(ticket, Move(Phase.BLOCKED, "legal has to look at it", "ada"))
+    for columns in ("40", "80", "120"):
+        listed = run("ticket", "list", COLUMNS=columns).stdout
+        assert ticket in listed
+        assert "Reset [passwords]" in listed
+        assert task in run("task", "list", COLUMNS=columns).stdout
+        assert "legal has to look at it" in run("ticket", "history", ticket, COLUMNS=columns).stdout
+    shown = run("ticket", "show", ticket).stdout
+    assert "first line" in shown
+    assert "\n             second \\x1b[31mline" in shown  # below the first one, and no field of its own
+
+
+def test_a_ticket_that_begins_in_a_work_phase_has_its_tasks(run: Run) -> None:
+    ticket = run("ticket", "new", "x", "--phase", "testing").stdout.strip()
+    tasks = said(run("task", "list", "--ticket", ticket, "--json"))["tasks"]
+    assert [task["task_type"] for task in tasks] == ["run_tests", "write_tests"]
+
+
+def test_a_long_list_of_tasks_says_how_to_see_the_rest(run: Run, services: Services) -> None:
+    ticket = services.tickets.create(NewTicket("x", phase_id=Phase.TESTING)).id
+    for number in range(21):
+        services.queue.enqueue_task(ticket, "testing", f"work {number}", None)
+    shown = run("ticket", "show", ticket).stdout
+    assert "work 20" in shown
+    assert f"omoi task list --ticket {ticket} --phase testing" in shown
+
+
+def test_a_claim_keeps_to_the_phase_that_the_agent_registered_for(run: Run, services: Services) -> None:
+    ticket = services.tickets.create(NewTicket("x")).id
+    services.queue.enqueue_task(ticket, "design", "draw", None)
+    tester = services.agents.register("worker", phase_id="testing").id
+    assert said(run("task", "claim", "--agent", tester, "--json"), 8) == {"task": None}
+    drawn = said(run("task", "claim", "--agent", tester, "--phase", "design", "--json"))
+    assert drawn["task"]["task_type"] == "draw"
+
+
 def test_a_task_is_shown_with_what_it_waits_for(run: Run, services: Services) -> None:
     ticket = services.tickets.create(NewTicket("x")).id
     first = services.queue.enqueue_task(ticket, "testing", "write_tests", "write \x1b[31mthem")
@@ -133,9 +173,13 @@ def test_an_agent_that_lost_its_task_cannot_complete_it(run: Run, services: Serv
         (("ticket", "new", "x", "--phase", "nowhere"), "there is no phase"),
         (("ticket", "new", "x", "--workspace", "missing"), "is not a folder"),
         (("ticket", "list", "--cursor", "x"), "cursor"),
+        (("ticket", "list", "--limit", "0"), "--limit"),
+        (("ticket", "list", "--limit=-5"), "--limit"),
+        (("task", "list", "--limit", "99999999999999999999"), "--limit"),
         (("task", "show", "nobody"), "there is no task 'nobody'"),
         (("task", "list", "--status", "asleep"), "is not one of"),
         (("task", "complete", "x", "--result", "missing.json"), "missing.json"),
+        (("task", "complete", "x", "--result", "-"), "--result -: it is not JSON"),  # stdin is empty here
         (("task", "fail", "x", "--error", " "), "what went wrong"),
         (("task", "claim", "--agent", " "), "name the agent"),
     ],

@@ -6,17 +6,23 @@ import getpass
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 from pydantic import BaseModel
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from omoi_os.cli.show import print_plain, visible
 
+LEAST_REST: Final = 16
+"""Columns without which the last column of a table cannot be read."""
+
 type AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
+type Limit = Annotated[int, Parameter(validator=Number(gte=1, lte=1000), help="How many, up to 1,000.")]
 
 
 def actor() -> str:
@@ -36,24 +42,40 @@ def print_json(value: BaseModel | Sequence[BaseModel]) -> None:
 
 
 def print_rows(out: Console, names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table whose last column takes the rest of the line."""
+    """A table whose last column takes the rest of the line.
+
+    Where too little rests, the last one stands below the others instead: an id that is cut cannot be used.
+    """
+    cells = [list(map(cell, row)) for row in rows]
+    widths = [max(len(name), *(row[place].cell_len for row in cells)) for place, name in enumerate(names)]
+    if sum(widths[:-1]) + 2 * (len(names) - 1) + min(LEAST_REST, widths[-1]) > out.width:
+        _print_stacked(out, cells)
+        return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in names[:-1]:
         table.add_column(name, no_wrap=True)
     table.add_column(names[-1], overflow="fold")
-    for row in rows:
-        table.add_row(*map(cell, row))
+    for row in cells:
+        table.add_row(*row)
     out.print(table)
 
 
+def _print_stacked(out: Console, rows: Iterable[Sequence[Text]]) -> None:
+    for *first, last in rows:
+        out.print(Text("  ").join(part for part in first if part), overflow="fold")
+        if last:
+            out.print(Padding(last, (0, 0, 0, 2), expand=False), overflow="fold")
+
+
 def print_fields(out: Console, fields: Iterable[tuple[str, object]]) -> None:
-    """One line per field that has a value."""
+    """The fields that have a value; a text keeps its lines."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(overflow="fold")
     for name, value in fields:
         if value not in (None, "", [], ()):
-            grid.add_row(name, cell(value))
+            lines = value.splitlines() if isinstance(value, str) else [value]
+            grid.add_row(name, Text("\n").join(map(cell, lines)))
     out.print(grid)
 
 

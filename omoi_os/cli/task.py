@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from omoi_os.api.schemas.tasks import Claimed, TaskOut, TaskPageOut
 from omoi_os.cli.exits import Exit
-from omoi_os.cli.lists import AsJson, print_fields, print_json, print_more, print_rows, short_phase
+from omoi_os.cli.lists import AsJson, Limit, print_fields, print_json, print_more, print_rows, short_phase
 from omoi_os.cli.opening import opened, read_settings
 from omoi_os.cli.show import console
 from omoi_os.domain.statuses import TaskStatus
@@ -22,7 +23,13 @@ from omoi_os.services.task_queue import TaskFilter
 
 app = App(name="task", help="List, take and end tasks.")
 
+LONGEST_WHAT = 120
 LARGEST_RESULT = 16 * 1024 * 1024
+
+type ResultFile = Annotated[
+    Path | None,
+    Parameter(allow_leading_hyphen=True, help="A JSON file with the result; - reads standard input."),
+]
 
 type AgentName = Annotated[
     str | None, Parameter(name="--agent", help="The agent that has the task; refused if it has lost it.")
@@ -36,7 +43,7 @@ def list_(
     phase: str | None = None,
     status: str | None = None,
     agent: str | None = None,
-    limit: int = 50,
+    limit: Limit = 50,
     cursor: str | None = None,
     as_json: AsJson = False,
 ) -> int:
@@ -52,8 +59,6 @@ def list_(
         Only those that are pending, assigned, running, completed or failed.
     agent
         Only those that this agent has or had last.
-    limit
-        How many.
     cursor
         Continue where an earlier list ended.
     """
@@ -69,10 +74,9 @@ def list_(
         out.print("There is no such task.")
         return Exit.PASSED
     rows = (
-        (task.id, short_phase(task.phase_id), task.status, task.priority, task.task_type)
-        for task in page.tasks
+        (task.id, short_phase(task.phase_id), task.status, task.priority, _what(task)) for task in page.tasks
     )
-    print_rows(out, ("task", "phase", "status", "priority", "type"), rows)
+    print_rows(out, ("task", "phase", "status", "priority", "what"), rows)
     print_more(out, page.next_cursor)
     return Exit.PASSED
 
@@ -100,14 +104,16 @@ def claim(
     Parameters
     ----------
     agent
-        Who takes it: a registered agent's id, or any name.
+        Who takes it: a registered agent's id, or any name. Only from a registered one that falls silent the
+        task returns to the queue.
     phase
-        Only of this phase.
+        Only of this phase. Left out: the one that the agent was registered for, if any.
     capability
         What the agent offers; can be repeated. Left out: what it was registered with.
     """
     with opened(read_settings()) as services:
-        task = services.queue.claim_next_task(agent, phase, capability)
+        asked = services.agents.check_agent_health(agent)["phase_id"] if phase is None else phase
+        task = services.queue.claim_next_task(agent, asked, capability)
     if as_json:
         print_json(Claimed(task=None if task is None else TaskOut.model_validate(task)))
     elif task is None:
@@ -123,7 +129,7 @@ def complete(
     /,
     *,
     agent: AgentName = None,
-    result: Annotated[Path | None, Parameter(help="A JSON file with the result; - reads stdin.")] = None,
+    result: ResultFile = None,
     as_json: AsJson = False,
 ) -> int:
     """Complete a task; the artifacts in its result are collected by the gate."""
@@ -198,6 +204,12 @@ def retry(task_id: str, /, *, as_json: AsJson = False) -> int:
     return Exit.PASSED
 
 
+def _what(task: Task) -> str:
+    """Its type alone does not tell the tasks of two tickets apart."""
+    first = (task.description or "").strip().partition("\n")[0]
+    return shorten(f"{task.task_type}: {first}" if first else task.task_type, LONGEST_WHAT, placeholder="…")
+
+
 def _read_result(path: Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
@@ -209,7 +221,10 @@ def _read_result(path: Path | None) -> dict[str, Any] | None:
         raise InvalidInput(f"--result {path}: {error.strerror}") from None
     if len(text) > LARGEST_RESULT:
         raise InvalidInput(f"--result {path}: it is larger than {LARGEST_RESULT // 2**20} MiB")
-    value = read_json(text)
+    try:
+        value = read_json(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"--result {path}: it {error.message.removeprefix('the body ')}") from None
     if not isinstance(value, dict):
         raise InvalidInput(f"--result {path}: write a JSON object")
     return value
@@ -235,6 +250,8 @@ def _print(task: Task, *, as_json: bool, waits_for: list[str] | None = None) -> 
         ("not before", task.not_before),
         ("error", task.error_message),
         ("created", task.created_at),
+        ("started", task.started_at),
+        ("time limit", None if task.timeout_seconds is None else f"{task.timeout_seconds} s"),
         ("completed", task.completed_at),
     )
     print_fields(console(), fields)

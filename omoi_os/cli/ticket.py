@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from operator import itemgetter
 from pathlib import Path
+from typing import Final
 
 from cyclopts import App
 from rich.console import Console
@@ -13,12 +14,13 @@ from rich.text import Text
 
 from omoi_os.api.schemas.gates import TicketWaiver
 from omoi_os.api.schemas.moves import HistoryList, HistoryOut, TransitionOut
-from omoi_os.api.schemas.tickets import TicketOut, TicketPage
+from omoi_os.api.schemas.tickets import ContextOut, TicketOut, TicketPage
 from omoi_os.bootstrap import Services
 from omoi_os.cli.exits import Exit, exit_for
 from omoi_os.cli.gate import what
 from omoi_os.cli.lists import (
     AsJson,
+    Limit,
     actor,
     print_fields,
     print_json,
@@ -29,14 +31,18 @@ from omoi_os.cli.lists import (
 from omoi_os.cli.opening import opened, read_settings
 from omoi_os.cli.show import console, print_plain, progress, visible
 from omoi_os.domain.phases import Transition
-from omoi_os.errors import GateClosed
+from omoi_os.errors import GateClosed, InvalidInput
 from omoi_os.models.phase_history import PhaseHistory
 from omoi_os.models.ticket import Ticket
+from omoi_os.services.context_summarizer import MAX_TOKENS
 from omoi_os.services.phase_service import Move
 from omoi_os.services.task_queue import TaskFilter
 from omoi_os.services.tickets import NewTicket, TicketService, next_cursor
 
 app = App(name="ticket", help="Make, list and move tickets.")
+
+SHOWN_TASKS: Final = 20
+"""Tasks that `show` lists, the newest ones."""
 
 
 @app.command
@@ -59,7 +65,7 @@ def new(
     description
         What is to be done.
     phase
-        Where it begins.
+        Where it begins; its tasks are made as if it had moved there.
     priority
         CRITICAL, HIGH, MEDIUM or LOW.
     workspace
@@ -71,6 +77,7 @@ def new(
         folder = None if workspace is None else workspace.expanduser().resolve()
         asked = NewTicket(title, description, phase, priority, folder)
         ticket = TicketService(services.db, workspace_roots=roots).create(asked, created_by=actor())
+        services.generator.generate_phase_tasks(ticket.id, ticket.phase_id)
     if as_json:
         print_json(TicketOut.model_validate(ticket))
     else:
@@ -83,7 +90,7 @@ def list_(
     *,
     phase: str | None = None,
     status: str | None = None,
-    limit: int = 50,
+    limit: Limit = 50,
     cursor: str | None = None,
     as_json: AsJson = False,
 ) -> int:
@@ -95,8 +102,6 @@ def list_(
         Only those in this phase.
     status
         Only those that are pending, in_progress, completed or failed.
-    limit
-        How many.
     cursor
         Continue where an earlier list ended.
     """
@@ -121,7 +126,7 @@ def list_(
 
 @app.command
 def show(ticket_id: str, /, *, as_json: AsJson = False) -> int:
-    """Show a ticket, where it may go, and what is open in its phase."""
+    """Show a ticket, where it may go, and the tasks of its phase."""
     with opened(read_settings()) as services:
         ticket = services.tickets.get(ticket_id)
         if as_json:
@@ -144,11 +149,16 @@ def _print(out: Console, ticket: Ticket, services: Services) -> None:
         ("may move to", moves),
     )
     print_fields(out, fields)
-    tasks = services.queue.list_tasks(TaskFilter(ticket_id=ticket.id, phase_id=ticket.phase_id), limit=20)
+    tasks = services.queue.list_tasks(
+        TaskFilter(ticket_id=ticket.id, phase_id=ticket.phase_id), limit=SHOWN_TASKS
+    )
     if tasks.tasks:
         out.print()
         rows = ((task.id, task.task_type, task.status, task.error_message) for task in tasks.tasks)
         print_rows(out, ("task", "type", "status", "error"), rows)
+    if tasks.next_cursor is not None:
+        more = f"omoi task list --ticket {ticket.id} --phase {short_phase(ticket.phase_id)}"
+        out.print(Text(f"More: {more}", "dim"), soft_wrap=True)
 
 
 @app.command
@@ -247,3 +257,40 @@ def _way(item: PhaseHistory) -> str:
 
 def _why(item: PhaseHistory) -> str:
     return f"{'FORCED: ' if item.forced else ''}{item.transition_reason or ''}"
+
+
+@app.command
+def context(
+    ticket_id: str,
+    /,
+    *,
+    for_phase: str | None = None,
+    max_tokens: int = MAX_TOKENS,
+    as_json: AsJson = False,
+) -> int:
+    """Show what a ticket's phases hand on, summed up.
+
+    Parameters
+    ----------
+    for_phase
+        Only what earlier phases hand on to this one, as it stands now.
+    max_tokens
+        The summary is never longer.
+    as_json
+        Print the whole context, too.
+    """
+    if max_tokens < 0:
+        raise InvalidInput("--max-tokens: write 0 or more")
+    with opened(read_settings()) as services:
+        if for_phase is None:
+            whole, _ = services.contexts.get_ticket_context(ticket_id)
+        else:
+            whole = services.contexts.get_context_for_phase(ticket_id, for_phase)
+        summary = services.contexts.summarize_context(whole, max_tokens)
+    if as_json:
+        print_json(ContextOut(ticket_id=ticket_id, full_context=whole, summary=summary))
+    elif summary:
+        print_plain("\n".join(visible(line) for line in summary.splitlines()))
+    else:
+        console().print("Nothing was handed on yet.")
+    return Exit.PASSED

@@ -14,7 +14,7 @@ router = APIRouter(prefix="/agents", tags=["agents"], route_class=StrictRoute)
 
 @router.post("", status_code=201, operation_id="registerAgent")
 def register_agent(body: AgentIn, services: ServicesNow) -> AgentOut:
-    """Register an agent; keep its id to yourself, it is what the agent is known by."""
+    """Register an agent; its id is what it is known by, and no secret."""
     agent = services.agents.register(body.agent_type, phase_id=body.phase_id, capabilities=body.capabilities)
     return AgentOut(**services.agents.check_agent_health(agent.id))
 
@@ -46,7 +46,8 @@ def heartbeat(agent_id: str, services: ServicesNow) -> Heartbeat:
 def claim_task(agent_id: str, services: ServicesNow, body: ClaimIn | None = None) -> Claimed:
     """Take the most urgent task that is ready."""
     agent, wanted = services.agents.get(agent_id), body or ClaimIn()
-    task = services.queue.claim_next_task(agent_id, wanted.phase_id or agent.phase_id, wanted.capabilities)
+    phase = agent.phase_id if wanted.phase_id is None else wanted.phase_id
+    task = services.queue.claim_next_task(agent_id, phase, wanted.capabilities)
     return Claimed(task=None if task is None else TaskOut.model_validate(task))
 
 

@@ -13,6 +13,7 @@ from omoi_os.api.schemas.moves import (
 )
 from omoi_os.api.schemas.tasks import GeneratedTask
 from omoi_os.api.strict import StrictRoute
+from omoi_os.domain.templates import work_phase
 from omoi_os.services.phase_service import Move
 
 router = APIRouter(prefix="/tickets", tags=["phases"], route_class=StrictRoute)
@@ -59,7 +60,8 @@ def valid_transitions(ticket_id: str, services: ServicesNow) -> ValidTransitions
 @router.post("/{ticket_id}/generate-tasks", operation_id="generateTasks")
 def generate_tasks(ticket_id: str, services: ServicesNow, phase_id: PhaseQuery = None) -> list[GeneratedTask]:
     """Make the tasks of a phase from its templates; those that are there already are not made again, and
-    not in the answer."""
-    phase = services.tickets.get(ticket_id).phase_id if phase_id is None else phase_id
-    tasks = services.generator.generate_phase_tasks(ticket_id, phase)
+    not in the answer. 422 where nothing is worked on in the phase."""
+    ticket = services.tickets.get(ticket_id)
+    phase = work_phase(ticket.phase_id if phase_id is None else phase_id)
+    tasks = services.generator.generate_phase_tasks(ticket.id, phase)
     return [GeneratedTask.model_validate(task) for task in tasks]

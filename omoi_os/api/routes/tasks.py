@@ -18,7 +18,7 @@ def create_task(ticket_id: str, body: TaskIn, services: ServicesNow) -> TaskOut:
     ticket = services.tickets.get(ticket_id)
     task = services.queue.enqueue_task(
         ticket.id,
-        body.phase_id or ticket.phase_id,
+        ticket.phase_id if body.phase_id is None else body.phase_id,
         body.task_type,
         body.description,
         body.priority,

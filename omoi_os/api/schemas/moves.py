@@ -7,14 +7,14 @@ from pydantic import Field
 
 from omoi_os.api.schemas.base import Answer, Body
 from omoi_os.api.schemas.gates import TicketWaiver
-from omoi_os.domain.storable import MAX_TEXT
+from omoi_os.api.schemas.tasks import ShortText
 
 
 class TransitionIn(Body):
     """Where a ticket shall go."""
 
     to_phase: Annotated[str, Field(min_length=1, max_length=60)]
-    reason: Annotated[str, Field(max_length=MAX_TEXT)] = ""
+    reason: ShortText = ""
 
 
 class TransitionOut(Answer):

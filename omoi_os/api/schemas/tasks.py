@@ -117,7 +117,7 @@ class ProgressIn(Body):
     """How far a task is."""
 
     message: ShortText = ""
-    percent: Annotated[float | None, Field(ge=0, le=100)] = None
+    percent: Annotated[float | None, Field(ge=0, le=100, strict=True)] = None
 
 
 class CompleteIn(Body):
