@@ -111,6 +111,13 @@ def is_forward(origin: Phase, target: Phase) -> bool:
     return PHASE_SEQUENCE.index(target) > PHASE_SEQUENCE.index(origin)
 
 
+def gone_back_over(origin: Phase, target: Phase) -> tuple[Phase, ...]:
+    """The phases whose work a move takes back: from `target` up to `origin`; none for any other move."""
+    if not is_forward(target, origin):
+        return ()
+    return tuple(PHASE_SEQUENCE[PHASE_SEQUENCE.index(target) : PHASE_SEQUENCE.index(origin) + 1])
+
+
 def allowed_moves(current: Phase, previous: str | None) -> tuple[Phase, ...]:
     """Where a ticket may go that is in `current` and was in `previous` before.
 

@@ -18,15 +18,17 @@ from omoi_os.domain.phases import (
     Phase,
     Transition,
     allowed_moves,
+    gone_back_over,
     parse_phase,
     refusal,
 )
+from omoi_os.domain.tasks import CANCELLED
 from omoi_os.domain.verdict import GateStatus
 from omoi_os.errors import Conflict, GateClosed, InvalidInput, TransitionNotAllowed, UnknownPhase
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.models.phase_history import PhaseHistory
 from omoi_os.models.task import Task
-from omoi_os.services.database import DatabaseService
+from omoi_os.services.database import DatabaseService, driver_connection
 from omoi_os.services.phase_gate import PhaseGateService, needs_gate
 from omoi_os.services.tickets import check_id, no_ticket
 from omoi_os.store import phases, tickets
@@ -201,12 +203,26 @@ class PhaseService:
             _check_unmoved(ticket_id, place, Place(ticket.phase_id, ticket.previous_phase_id))
             if verdict is not None and not self.gates.holds(verdict, session=session):
                 return None
+            self._take_back(
+                session, ticket_id, gone_back_over(parse_phase(place.current), parse_phase(request.to_phase))
+            )
             transition = phases.record_move(session, ticket, request, verdict)
             if self.contexts is not None and transition.from_phase in WORK_PHASES:
                 self.contexts.update_ticket_context(ticket_id, transition.from_phase, session=session)
             if self.generator is not None and transition.to_phase in WORK_PHASES:
                 self.generator.generate_phase_tasks(ticket_id, transition.to_phase, session=session)
         return transition
+
+    def _take_back(self, session: Session, ticket_id: str, over: Sequence[Phase]) -> None:
+        """What was done in these phases does not count any more, and what is still open there ends.
+
+        Results are collected first: collected after the move, they would look like new evidence.
+        """
+        for phase in over:
+            self.gates.collect_artifacts(ticket_id, phase, session=session)
+        if over:
+            error = f"{CANCELLED}the ticket went back to {over[0].value}"
+            phases.end_tasks(driver_connection(session), ticket_id, over, error)
 
 
 def _check_allowed(ticket_id: str, place: Place, target: Phase, request: Move) -> None:

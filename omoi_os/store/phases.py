@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from psycopg import Connection
 from psycopg.rows import TupleRow
 from sqlalchemy import select
@@ -13,6 +15,7 @@ from omoi_os.models.event import Event
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.models.phase_history import PhaseHistory
 from omoi_os.models.ticket import Ticket
+from omoi_os.store import queue
 from omoi_os.store.tickets import now
 
 
@@ -73,6 +76,27 @@ def record_move(
     session.add_all([history, _event(transition, history)])
     session.flush()  # statements on the driver's connection, like those of a generator, do not flush
     return transition
+
+
+_TAKE_BACK = """
+WITH ended AS (
+    UPDATE tasks SET status = 'failed', completed_at = clock_timestamp(), error_message = %(error)s
+    WHERE ticket_id = %(ticket)s AND phase_id = ANY (%(phases)s::text[])
+      AND status IN ('pending', 'assigned', 'running')
+    RETURNING id, ticket_id, phase_id
+)
+INSERT INTO events (id, event_type, entity_type, entity_id, payload, created_at)
+SELECT gen_random_uuid()::text, 'task.cancelled', 'task', id,
+       jsonb_build_object('ticket_id', ticket_id, 'phase_id', phase_id, 'status', 'failed',
+                          'error', %(error)s::text), clock_timestamp()
+FROM ended
+"""
+
+
+def end_tasks(connection: Connection[TupleRow], ticket_id: str, phases: Sequence[str], error: str) -> None:
+    """End what is still to be done in phases whose work is taken back; whoever has it is told so."""
+    queue.hold_failing(connection)
+    connection.execute(_TAKE_BACK, {"ticket": ticket_id, "phases": list(phases), "error": error})
 
 
 def _event(transition: Transition, history: PhaseHistory) -> Event:
