@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from omoi_os.domain.verdict import Finding
+from omoi_os.domain.verdict import Finding, finding_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ def _held(item: Mapping[str, Any]) -> bool:
 
 
 def _id(item: Mapping[str, Any]) -> str:
-    return str(item.get("id") or f"{item.get('criterion')}:{item.get('code')}")
+    # Computed and not read: findings of older versions were stored without it.
+    return finding_id(str(item.get("criterion")), str(item.get("code")))
 
 
 def _short(id_: str, criterion: str, found: str) -> dict[str, str]:

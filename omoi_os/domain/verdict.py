@@ -58,6 +58,11 @@ NO_VERDICT: Final = "none"
 """What `validation_status` says of a gate that was never reviewed."""
 
 
+def finding_id(criterion: str, code: str) -> str:
+    """The id of what was found about a criterion: the same in every review that finds it."""
+    return hashlib.sha256(f"{criterion}:{code}".encode()).hexdigest()[:12]
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What one rule found about one criterion.
@@ -95,7 +100,7 @@ class Finding:
     @property
     def id(self) -> str:
         """The same in every review of a gate, as long as the criterion is in the same state."""
-        return hashlib.sha256(f"{self.criterion}:{self.code}".encode()).hexdigest()[:12]
+        return finding_id(self.criterion, self.code)
 
     def sentence(self) -> str:
         """The finding in one line of text, for people."""

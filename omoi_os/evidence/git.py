@@ -94,18 +94,29 @@ def base_of(
     *,
     limits: ReadLimits = ReadLimits(),  # noqa: B008 frozen
 ) -> str | Unreadable:
-    """The id of the commit with which `open_range` would compare the working tree.
-
-    It is remembered by the ids of all refs: what commits have in common never changes.
-    """
-    if base is not None and not _NAME.fullmatch(base):
-        return _bad_name()
+    """The id of the commit with which `open_range` would compare the working tree."""
     layout = find_layout(workspace)
     if isinstance(layout, Unreadable):
         return layout
     refs = read_refs(layout)
     if isinstance(refs, Unreadable):
         return refs
+    return base_among(layout, refs, base, limits=limits)
+
+
+def base_among(
+    layout: Layout,
+    refs: Refs,
+    base: str | None,
+    *,
+    limits: ReadLimits = ReadLimits(),  # noqa: B008 frozen
+) -> str | Unreadable:
+    """The same for refs as they were read once.
+
+    It is remembered by the ids of all refs: what commits have in common never changes.
+    """
+    if base is not None and not _NAME.fullmatch(base):
+        return _bad_name()
     key = (str(layout.top), refs.head, refs.branch, base, frozenset(refs.ids.items()))
     if (known := _bases.get(key)) is not None:
         return known

@@ -48,6 +48,7 @@ _CONFIG = """\
 # `-diff` and `binary` would hide it. Line ends (`text`, `eol`) stay as the repository says.
 _ATTRIBUTES = "* !filter !working-tree-encoding !ident !diff !merge\n"
 _MAX_EXCLUDE = MIB
+_COPIED = ("shallow", "info/exclude")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,14 @@ class Quarantine:
             cwd=self.tree,
             stdin=stdin,
             bounds=Bounds(self.limits.max_bytes, self.deadline),
+        )
+
+    def is_up_to_date(self) -> bool:
+        """Whether the files of the repository that were copied here are still the same there."""
+        return all(
+            read_small(self.layout.common / name, _MAX_EXCLUDE)
+            == read_small(self.home / "git" / name, _MAX_EXCLUDE)
+            for name in _COPIED
         )
 
 
@@ -120,7 +129,7 @@ def _fill(git_dir: Path, layout: Layout, refs: Refs) -> None:
     _write(git_dir / "packed-refs", "".join(f"{refs.ids[name]} {name}\n" for name in sorted(refs.ids)))
     extensions = sorted({*CODE_EXTENSIONS, *(one.upper() for one in CODE_EXTENSIONS)})
     _write(git_dir / "info" / "attributes", _ATTRIBUTES + "".join(f"*.{one} diff\n" for one in extensions))
-    for name in ("shallow", "info/exclude"):
+    for name in _COPIED:
         text = read_small(layout.common / name, _MAX_EXCLUDE)
         if text is not None:
             _write(git_dir / name, text)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from omoi_os.domain.evidence import Unreadable, UnreadableCode
-from omoi_os.evidence.git import GitDiff, Origin, open_range_of_snapshot
+from omoi_os.evidence.git import GitDiff, Origin, base_among, open_range_of_snapshot
 from omoi_os.evidence.git_index import Kept
 from omoi_os.evidence.limits import Deadline
 from omoi_os.evidence.paths import open_workspace
@@ -23,7 +23,7 @@ from omoi_os.evidence.snapshot_list import (
     NotTaken,
     SnapshotLimits,
     Wanted,
-    list_workspace,
+    listed,
     shown,
 )
 from omoi_os.evidence.snapshot_scan import NOTHING, UNKNOWN, Entry, Kind, Scan, digest_of
@@ -74,6 +74,12 @@ class Snapshot:
             if problem := _unlike_git(left_out, self._kept):
                 return problem
         return open_range_of_snapshot(self._origin, self._held.tree, self._kept, base)
+
+    def base(self, named: str | None = None) -> str | Unreadable:
+        """The id of the commit that `change` compares with, by the refs as they were then."""
+        if isinstance(self._origin, Unreadable):
+            return self._origin
+        return base_among(self._origin.layout, self._origin.refs, named)
 
     def __enter__(self) -> Self:
         return self
@@ -186,16 +192,16 @@ def _take(wanted: Wanted, held: Held) -> Snapshot:
 
 
 def _read(wanted: Wanted, writer: Writer | None) -> tuple[Listing, list[Entry]]:
-    listing = list_workspace(wanted)
-    opened = open_workspace(listing.top, follow=False)
-    if isinstance(opened, Unreadable):
-        raise NotTaken(opened)
-    with opened as workspace:
-        scan = Scan(listing, workspace, wanted.limits, wanted.clock, writer)
-        entries = scan.read()
-        scan.check(entries)
-    if list_workspace(wanted) != listing:
-        raise Changed("the list of files")
+    with listed(wanted) as (listing, again):
+        opened = open_workspace(listing.top, follow=False)
+        if isinstance(opened, Unreadable):
+            raise NotTaken(opened)
+        with opened as workspace:
+            scan = Scan(listing, workspace, wanted.limits, wanted.clock, writer)
+            entries = scan.read()
+            scan.check(entries)
+        if again() != listing:
+            raise Changed("the list of files")
     return listing, entries
 
 

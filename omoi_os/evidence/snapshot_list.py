@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,9 @@ from omoi_os.evidence.limits import GIB, MIB, Deadline, ReadLimits
 from omoi_os.evidence.paths import SKIPPED_FOLDERS, open_workspace
 
 _LISTED_BYTES = 256 * MIB
+# An index of a megabyte names about ten thousand files.
+_REMEMBERED_BYTES = MIB
+_MOST_HEADS = 8
 _PLAIN = frozenset({UnreadableCode.NO_REPOSITORY, UnreadableCode.GIT_FAILED})
 
 
@@ -95,7 +99,12 @@ class Wanted:
         return f"{self.store.relative_to(top).as_posix()}/"
 
 
-def list_workspace(wanted: Wanted) -> Listing:
+type Again = Callable[[], Listing | None]
+"""Lists once more; None where something else is there than the first time could have seen."""
+
+
+@contextmanager
+def listed(wanted: Wanted) -> Iterator[tuple[Listing, Again]]:
     """The names of a workspace, by git where it can tell, and otherwise all of them.
 
     A repository that git cannot read is listed like a plain folder: that is more and never less. A file that
@@ -109,12 +118,23 @@ def list_workspace(wanted: Wanted) -> Listing:
         raise NotTaken(Unreadable(UnreadableCode.NO_WORKSPACE, detail, "Set OMOI_WORKSPACES to another."))
     origin = _origin(wanted.workspace)
     if isinstance(origin, Origin):
-        listed = _list_git(origin, wanted)
-        if isinstance(listed, Listing):
-            return listed
-        origin = listed
-    names = list(_walk(wanted))
-    return _listing(wanted, Listing(wanted.workspace, ".", tuple(names), origin))
+        limits = ReadLimits(max_bytes=_LISTED_BYTES, max_seconds=wanted.clock.left)
+        with quarantine(origin.layout, origin.refs, limits) as git:
+            found = _first(git, origin, wanted)
+            if not isinstance(found, Unreadable):
+                repository, listing = found
+                yield listing, repository.again
+                return
+        origin = found
+    yield (
+        _listing(wanted, Listing(wanted.workspace, ".", tuple(_walk(wanted)), origin)),
+        lambda: _anew(wanted),
+    )
+
+
+def _anew(wanted: Wanted) -> Listing:
+    with listed(wanted) as (listing, _):
+        return listing
 
 
 def _listing(wanted: Wanted, found: Listing) -> Listing:
@@ -182,42 +202,94 @@ def _origin(workspace: Path) -> Origin | Unreadable:
     return Origin(layout, refs, workspace.relative_to(layout.top).as_posix())
 
 
-def _list_git(origin: Origin, wanted: Wanted) -> Listing | Unreadable:
-    limits = ReadLimits(max_bytes=_LISTED_BYTES, max_seconds=wanted.clock.left)
-    with quarantine(origin.layout, origin.refs, limits) as git:
-        if isinstance(git, Unreadable):
-            return git
-        try:
-            return _listing(wanted, _ask_git(git, origin))
-        except NotTaken as none:
-            if none.reason.code in _PLAIN:
-                return none.reason
-            if none.reason.code is UnreadableCode.TOO_SLOW:
-                raise too_slow(wanted.limits) from none
-            raise
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """A commit: as an index, and the names in it."""
+
+    index: bytes
+    files: frozenset[str]
+    submodules: frozenset[str]
 
 
-def _ask_git(git: Quarantine, origin: Origin) -> Listing:
+_heads: dict[tuple[Path, str, str], _Head] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Repository:
+    """Lists a repository twice. What a commit names cannot change, so only files are looked for anew."""
+
+    git: Quarantine
+    origin: Origin
+    wanted: Wanted
+    head: _Head
+
+    def listing(self) -> Listing:
+        inside = self.origin.inside
+        others = _names(self.git, "ls-files", "-z", "--others", "--exclude-standard", "--", inside)
+        # A repository inside the workspace is listed with a slash at its end.
+        inner = {name.rstrip("/") for name in others if name.endswith("/")}
+        known = self.head.files | set(_attributes(inside))
+        names = known | {name for name in others if not name.endswith("/")}
+        repositories = self.head.submodules | inner
+        found = Listing(self.origin.layout.top, inside, tuple(names), self.origin, known, repositories)
+        return _listing(self.wanted, found)
+
+    def again(self) -> Listing | None:
+        if _origin(self.wanted.workspace) != self.origin or not self.git.is_up_to_date():
+            return None
+        listing = _told(self.listing, self.wanted)
+        return None if isinstance(listing, Unreadable) else listing
+
+
+def _first(
+    git: Quarantine | Unreadable, origin: Origin, wanted: Wanted
+) -> tuple[_Repository, Listing] | Unreadable:
+    if isinstance(git, Unreadable):
+        return git
+
+    def ask() -> tuple[_Repository, Listing]:
+        repository = _Repository(git, origin, wanted, _of_head(git, origin))
+        return repository, repository.listing()
+
+    return _told(ask, wanted)
+
+
+def _told[Answer](ask: Callable[[], Answer], wanted: Wanted) -> Answer | Unreadable:
+    """What git says, or why it cannot."""
+    try:
+        return ask()
+    except NotTaken as none:
+        if none.reason.code in _PLAIN:
+            return none.reason
+        if none.reason.code is UnreadableCode.TOO_SLOW:
+            raise too_slow(wanted.limits) from none
+        raise
+
+
+def _of_head(git: Quarantine, origin: Origin) -> _Head:
+    """What the commit that is checked out names, and git's index of it. It is remembered by its id."""
+    index = git.home / "git" / "index"
+    key = (origin.layout.common, origin.refs.head, origin.inside)
+    if (known := _heads.get(key)) is not None:
+        index.write_bytes(known.index)
+        return known
+    head = _read_head(git, origin, index)
+    if len(head.index) <= _REMEMBERED_BYTES:
+        if len(_heads) >= _MOST_HEADS:
+            _heads.clear()
+        _heads[key] = head
+    return head
+
+
+def _read_head(git: Quarantine, origin: Origin, index: Path) -> _Head:
     if problem := read_head(git, origin.refs):
         raise NotTaken(problem)
     tracked: set[str] = set()
-    repositories: set[str] = set()
+    submodules: set[str] = set()
     for line in _names(git, "ls-files", "-z", "--stage", "--", origin.inside):
         about, _, name = line.partition("\t")
-        (repositories if about.startswith("160000") else tracked).add(name)
-    others = _names(git, "ls-files", "-z", "--others", "--exclude-standard", "--", origin.inside)
-    # A repository inside the workspace is listed with a slash at its end.
-    repositories |= {name.rstrip("/") for name in others if name.endswith("/")}
-    around = set(_attributes(origin.inside))
-    names = {name for name in others if not name.endswith("/")} | tracked | around
-    return Listing(
-        origin.layout.top,
-        origin.inside,
-        tuple(names),
-        origin,
-        frozenset(tracked | around),
-        frozenset(repositories),
-    )
+        (submodules if about.startswith("160000") else tracked).add(name)
+    return _Head(index.read_bytes(), frozenset(tracked), frozenset(submodules))
 
 
 def _names(git: Quarantine, *command: str) -> list[str]:

@@ -22,6 +22,7 @@ LOCK: Final = "snapshot.lock"
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _TRIES: Final = 16
+_PAUSE: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,9 @@ def hold(folder: Path) -> Held:
         try:
             folder.mkdir(mode=0o700)
         except FileExistsError:
+            # Whoever has it may be a sweep, which lets go at once.
             if not _remove_dead(folder):
-                raise SnapshotInUse(review_id=folder.name) from None
+                time.sleep(_PAUSE)
             continue
         if (lock := _lock(folder, os.O_CREAT)) is not None:
             held = Held(folder, lock)

@@ -48,7 +48,7 @@ ATTEMPTS: Final = 3
 """Reviews of one gate before evidence that changes all the time makes it inconclusive."""
 
 LEASE_SECONDS: Final = 900.0
-"""After that long somebody else may take over a review; all readers together are bounded well below."""
+"""All readers of all attempts together are bounded well below."""
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _DECIDED: Final = (GateStatus.PASSED, GateStatus.FAILED)
@@ -89,13 +89,20 @@ class PhaseGateService:
     Args:
         policies: The policy in force; the built-in one if left out.
         snapshots: Folder of the snapshots that reviews read; a temporary one if left out.
+        lease: Seconds after which somebody else may take over a review.
     """
 
     def __init__(
-        self, db: DatabaseService, *, policies: PolicyService | None = None, snapshots: Path | None = None
+        self,
+        db: DatabaseService,
+        *,
+        policies: PolicyService | None = None,
+        snapshots: Path | None = None,
+        lease: float = LEASE_SECONDS,
     ) -> None:
         self.db = db
         self.policies = policies or PolicyService(built_in())
+        self.lease = lease
         self._snapshots = snapshots
         self._kept: set[str] = set()
 
@@ -218,20 +225,27 @@ class PhaseGateService:
     def holds(self, result: PhaseGateResult, *, session: Session) -> bool:
         """Whether a verdict opens its gate, as the transaction of `session` sees it.
 
-        It does if it passed, artifacts, tasks, policy and waivers are those that it was reached on, nothing
-        waits to be collected, and no later verdict is anything but a pass. A later pass does no harm:
-        callers who validate at the same moment must not shut each other out. The workspace is no part of
-        a transaction: `is_current` looks at it, before.
+        It does if it passed, `is_about` what is there, and no later verdict is anything but a pass. A later
+        pass does no harm: callers who validate at the same moment must not shut each other out. The
+        workspace is no part of a transaction: `is_current` looks at it, before.
+        """
+        if result.gate_status != GateStatus.PASSED or not self.is_about(result, session=session):
+            return False
+        return not phases.contradicted(driver_connection(session), result)
+
+    def is_about(self, result: PhaseGateResult, *, session: Session) -> bool:
+        """Whether artifacts, tasks, policy and waivers are those that a verdict was reached on.
+
+        Asked in a transaction that locks the ticket: then they stay so until its end. Nothing may wait to
+        be collected.
         """
         review = self._review(result.ticket_id, result.phase_id, ReviewTerms())
-        connection = driver_connection(session)
-        given = gates.read_gate(connection, review.question)
+        given = gates.read_gate(driver_connection(session), review.question)
         before = _inputs_of(result)
-        if result.gate_status != GateStatus.PASSED or given is None or given.uncollected or before is None:
+        if given is None or given.uncollected or before is None:
             return False
         ground = Ground(before.workspace, before.base)
-        now = inputs_of(review.policy, given, ground, covering(review.policy, given, ground))
-        return now == before and not phases.contradicted(connection, result)
+        return inputs_of(review.policy, given, ground, covering(review.policy, given, ground)) == before
 
     def is_current(self, result: PhaseGateResult) -> bool:
         """Whether everything is as the verdict found it, the workspace too; takes as long as reading that."""
@@ -308,9 +322,7 @@ class PhaseGateService:
         verdict, details = without_evidence(ABANDONED)
         ended = gates.Decision(review.question, verdict, review.terms.validated_by, None, details)
         with self.db.single_statements() as connection:
-            id_ = gates.open_review(
-                connection, review.question, review.terms.validated_by, LEASE_SECONDS, ended
-            )
+            id_ = gates.open_review(connection, review.question, review.terms.validated_by, self.lease, ended)
             if id_ is None:
                 return self._running(connection, review)
         try:

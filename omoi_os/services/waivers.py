@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from omoi_os.domain.inputs import Inputs
 from omoi_os.domain.verdict import GateStatus
 from omoi_os.errors import InvalidInput, NotFound, WaiverNotAllowed
 from omoi_os.models.base import check_text, text_limit
@@ -56,12 +57,18 @@ class WaiverService:
             raise InvalidInput("until: write a time with its zone, such as 2030-01-31T12:00Z", field="until")
         for name in ("criterion", "reason", "waived_by"):
             check_text(name, getattr(new, name), text_limit(getattr(GateWaiver, name)))
+        if not new.waived_by.strip():
+            raise InvalidInput("waived_by: a waiver names who gave it", field="waived_by")
         policy = self.gates.policies.of(phase_id)
         result = self._verdict(ticket_id, policy.phase, new.criterion)
         with self.db.get_session() as session:
             connection = driver_connection(session)
             if not tickets.hold(connection, ticket_id, alone=True):
                 raise no_ticket(ticket_id)
+            if not self.gates.is_about(result, session=session):
+                raise WaiverNotAllowed(
+                    "the evidence, the tasks or the waivers changed meanwhile; validate the gate again"
+                )
             if waivers.has_worked(connection, ticket_id, policy.phase, new.waived_by):
                 raise WaiverNotAllowed(
                     f"{new.waived_by!r} worked on this phase, and cannot waive what is asked of it"
@@ -135,6 +142,11 @@ class WaiverService:
             )
         if result.gate_status == GateStatus.PASSED:
             raise WaiverNotAllowed("the gate passed; there is nothing to waive")
+        inputs = Inputs.from_dict((result.validation_result or {})["inputs"])
+        if inputs is None or not inputs.are_known:
+            raise WaiverNotAllowed(
+                "the workspace could not be read, so a waiver would be for whatever is in it; mend that first"
+            )
         findings = (result.validation_result or {})["findings"]
         holding = list(
             dict.fromkeys(

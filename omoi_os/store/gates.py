@@ -16,6 +16,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from omoi_os.domain.inputs import Inputs
+from omoi_os.domain.phases import PHASE_SEQUENCE
 from omoi_os.domain.rules import Artifact, OpenTask, TaskFacts
 from omoi_os.domain.verdict import Verdict
 from omoi_os.domain.waivers import Waiver
@@ -28,14 +29,24 @@ OPEN_COUNTED: Final = 1000
 """Open tasks are counted up to here; a phase with more says "at least"."""
 
 _OF_PHASE: Final = "ticket_id = %(ticket)s::text AND phase_id = %(phase)s::text"
-_OPEN: Final = f"tasks WHERE {_OF_PHASE} AND status <> 'completed'"
+_ORDER: Final = f"ARRAY[{', '.join(repr(phase.value) for phase in PHASE_SEQUENCE)}]"
+# A ticket that goes back takes back what was done and shown in the phases between: since then counts.
+_SINCE: Final = f"""
+coalesce((SELECT created_at FROM phase_history WHERE ticket_id = %(ticket)s::text
+          AND array_position({_ORDER}, from_phase::text) > array_position({_ORDER}, to_phase::text)
+          AND array_position({_ORDER}, %(phase)s::text) BETWEEN array_position({_ORDER}, to_phase::text)
+                                                            AND array_position({_ORDER}, from_phase::text)
+          ORDER BY seq DESC LIMIT 1), '-infinity')
+"""  # noqa: S608
+_COUNTS: Final = f"tasks WHERE {_OF_PHASE} AND created_at > {_SINCE}"
+_OPEN: Final = f"{_COUNTS} AND status <> 'completed'"
 _HAS_UNCOLLECTED: Final = f"EXISTS (SELECT FROM tasks WHERE {_OF_PHASE} AND {UNCOLLECTED})"
 _COUNT_OPEN: Final = f"(SELECT count(*) FROM (SELECT FROM {_OPEN} LIMIT {OPEN_COUNTED}) AS listed)"  # noqa: S608
 _NEWEST: Final = f"""
     unnest(%(types)s::text[]) AS wanted (artifact_type)
     CROSS JOIN LATERAL (
         SELECT id, artifact_type, artifact_path, artifact_content, content_digest FROM phase_gate_artifacts
-        WHERE {_OF_PHASE} AND artifact_type = wanted.artifact_type
+        WHERE {_OF_PHASE} AND artifact_type = wanted.artifact_type AND collected_at > {_SINCE}
           AND (%(only)s::text[] IS NULL OR id = ANY (%(only)s))
         ORDER BY collected_at DESC, seq DESC LIMIT 1
     ) newest
@@ -59,7 +70,7 @@ _LATEST: Final = f"""
 # every question about its ticket.
 READ_GATE: Final = f"""
 SELECT t.workspace_path, {_HAS_UNCOLLECTED},
-       EXISTS (SELECT FROM tasks WHERE {_OF_PHASE}), {_COUNT_OPEN},
+       EXISTS (SELECT FROM {_COUNTS}), {_COUNT_OPEN},
        ARRAY(SELECT ARRAY[id, task_type, status] FROM {_OPEN} ORDER BY created_at, id LIMIT 3),
        {_WAIVERS}, {_LATEST},
        a.id, a.artifact_type, a.artifact_path, a.artifact_content::text, a.content_digest
@@ -115,16 +126,24 @@ ON CONFLICT (ticket_id, phase_id) WHERE gate_status = 'pending' DO NOTHING
 """
 
 _END_ABANDONED: Final = f"""
-UPDATE phase_gate_results
-SET gate_status = 'inconclusive', validated_at = clock_timestamp(), lease_until = NULL,
-    validation_result = %(result)s::jsonb, blocking_reasons = %(reasons)s::text[]
-WHERE {_OF_PHASE} AND gate_status = 'pending' AND lease_until < clock_timestamp()
+WITH ended AS (
+    UPDATE phase_gate_results
+    SET gate_status = 'inconclusive', validated_at = clock_timestamp(), lease_until = NULL,
+        validation_result = %(result)s::jsonb, blocking_reasons = %(reasons)s::text[]
+    WHERE {_OF_PHASE} AND gate_status = 'pending' AND lease_until < clock_timestamp()
+    RETURNING id, gate_status, validated_at
+)
+INSERT INTO events (id, event_type, entity_type, entity_id, payload, created_at)
+SELECT gen_random_uuid()::text, 'gate.decided', 'ticket', %(ticket)s::text,
+       jsonb_build_object('result_id', id, 'phase_id', %(phase)s::text, 'gate_status', gate_status),
+       validated_at
+FROM ended
 """  # noqa: S608
 
 LATEST_RESULT: Final = f"""
 SELECT id, ticket_id, phase_id, gate_status, validation_result, validated_at, validated_by,
        blocking_reasons, lease_until, seq
-FROM phase_gate_results WHERE {_OF_PHASE}
+FROM phase_gate_results WHERE {_OF_PHASE} AND gate_status <> 'pending'
 ORDER BY seq DESC LIMIT 1
 """  # noqa: S608
 

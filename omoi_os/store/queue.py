@@ -1,4 +1,4 @@
-"""SQL of the queue: what is chosen, what waits, what is late.
+"""SQL of the queue: what is added, what is chosen, what waits.
 
 Every statement here reads a partial index of tasks that are still to be done, so its cost does not grow with
 the number of finished ones. `clock_timestamp()` is the only clock.
@@ -7,12 +7,13 @@ the number of finished ones. `clock_timestamp()` is the only clock.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from omoi_os.domain.phases import Phase
 from omoi_os.domain.tasks import NewTask
 from omoi_os.models.task import IN_FLIGHT, PENDING, RETRYABLE, WAITING, Task
 from omoi_os.store.rows import fetch_all, fetch_one
@@ -39,6 +40,7 @@ coalesce(%(capabilities)s::jsonb, (
 
 _READY: Final = f"""
 {PENDING} AND coalesce(not_before <= clock_timestamp(), true) AND NOT EXISTS (SELECT {OPEN_DEPENDENCIES})
+AND NOT EXISTS (SELECT FROM tickets WHERE tickets.id = tasks.ticket_id AND tickets.phase_id = '{Phase.BLOCKED}')
 """
 
 _IN_ORDER: Final = "ORDER BY priority_rank, created_at, id LIMIT 1"
@@ -116,17 +118,6 @@ SELECT open.id, open.needs FROM reached CROSS JOIN LATERAL (
     FROM tasks WHERE tasks.id = reached.id AND tasks.status <> 'completed' OFFSET 0 -- each by its key
 ) AS open
 """  # noqa: S608
-
-_LATE: Final = f"""
-SELECT * FROM tasks WHERE {IN_FLIGHT} AND timeout_seconds IS NOT NULL
-AND coalesce(started_at, assigned_at) + make_interval(secs => timeout_seconds) < clock_timestamp()
-ORDER BY coalesce(started_at, assigned_at), id
-"""  # noqa: S608
-
-_WITHOUT_RESULT: Final = ", ".join(
-    "NULL::jsonb AS result" if column.name == "result" else column.name for column in Task.__table__.columns
-)
-
 
 def next_task(connection: Connection[TupleRow], phase_id: str | None) -> Task | None:
     """The task that a claim would take, untouched."""
@@ -216,70 +207,3 @@ def open_dependencies(connection: Connection[TupleRow], task_id: str) -> list[st
     statement = f"SELECT ARRAY(SELECT needed.id {OPEN_DEPENDENCIES}) FROM tasks WHERE id = %(id)s"  # noqa: S608
     row = connection.execute(statement, {"id": task_id}).fetchone()
     return None if row is None else row[0]
-
-
-def waiting_for(connection: Connection[TupleRow], task_id: str) -> list[Task]:
-    """Pending tasks that name this one as a dependency, in the order of the queue."""
-    statement = f"""
-        SELECT * FROM tasks WHERE {WAITING} AND {PENDING}
-        AND dependencies @> jsonb_build_object('depends_on', jsonb_build_array(%(id)s::text))
-        ORDER BY priority_rank, created_at, id
-    """  # noqa: S608
-    return fetch_all(connection, Task, statement, {"id": task_id})
-
-
-def late(connection: Connection[TupleRow]) -> list[Task]:
-    """Tasks in flight that have used up their time, the longest first."""
-    return fetch_all(connection, Task, _LATE, {})
-
-
-def retryable(connection: Connection[TupleRow], phase_id: str | None) -> list[Task]:
-    """Failed tasks that may be tried again, the oldest failure first."""
-    phase = _OF_PHASE if phase_id else ""
-    statement = f"SELECT * FROM tasks WHERE {phase} {RETRYABLE} ORDER BY completed_at, id"  # noqa: S608
-    return fetch_all(connection, Task, statement, {"phase": phase_id})
-
-
-def in_flight(connection: Connection[TupleRow], agent_id: str | None) -> list[Task]:
-    """Tasks that agents have now; of one agent, or of all."""
-    of_agent = "assigned_agent_id = %(agent)s::text AND" if agent_id is not None else ""
-    statement = f"SELECT * FROM tasks WHERE {of_agent} {IN_FLIGHT} ORDER BY assigned_at, id"  # noqa: S608
-    return fetch_all(connection, Task, statement, {"agent": agent_id})
-
-
-def find(connection: Connection[TupleRow], task_id: str) -> Task | None:
-    """The task."""
-    return fetch_one(connection, Task, "SELECT * FROM tasks WHERE id = %(id)s", {"id": task_id})
-
-
-def elapsed(connection: Connection[TupleRow], task_id: str) -> tuple[Task, float | None] | None:
-    """The task, and seconds from its start (or assignment) to its end, or to now; by the database's clock."""
-    task = find(connection, task_id)
-    if task is None:
-        return None
-    row = connection.execute(
-        "SELECT extract(epoch FROM coalesce(%(end)s::timestamptz, clock_timestamp()) - %(start)s)::float",
-        {"end": task.completed_at, "start": task.started_at or task.assigned_at},
-    ).fetchone()
-    return task, None if row is None else row[0]
-
-
-def page(
-    connection: Connection[TupleRow], filters: Mapping[str, str], limit: int, after: tuple[Any, str] | None
-) -> list[Task]:
-    """Tasks older than `after`, the newest first, one more than `limit` where there are more; no results.
-
-    Args:
-        filters: Of the columns ticket_id, phase_id, status, assigned_agent_id.
-    """
-    asked = [f"{column} = %({column})s" for column in filters]
-    if after is not None:
-        asked.append("(created_at, id) < (%(moment)s, %(id)s)")
-    where = f"WHERE {' AND '.join(asked)}" if asked else ""
-    moment, id_ = after or (None, None)
-    statement = (
-        f"SELECT {_WITHOUT_RESULT} FROM tasks {where} ORDER BY created_at DESC, id DESC LIMIT %(limit)s"  # noqa: S608
-    )
-    return fetch_all(
-        connection, Task, statement, {**filters, "moment": moment, "id": id_, "limit": limit + 1}
-    )

@@ -18,10 +18,11 @@ WITH made AS (
     INSERT INTO gate_waivers (id, ticket_id, phase_id, criterion, reason, waived_by, result_id, inputs,
                               expires_at, revokes, created_at)
     SELECT %(id)s, %(ticket)s, %(phase)s, %(criterion)s, %(reason)s, %(by)s, %(result)s, %(inputs)s::jsonb,
-           %(until)s, %(revokes)s, moment
+           %(until)s::timestamptz, %(revokes)s::text, moment
     FROM clock_timestamp() AS moment
     WHERE %(revokes)s::text IS NOT NULL
-       OR (%(until)s::timestamptz > moment AND %(until)s <= moment + make_interval(days => %(days)s))
+       OR (%(until)s::timestamptz > moment
+           AND %(until)s::timestamptz <= moment + make_interval(days => %(days)s::int))
     RETURNING *
 ), told AS (
     INSERT INTO events (id, event_type, entity_type, entity_id, payload, created_at)
@@ -39,7 +40,9 @@ _WORKED_ON_IT: Final = """
 SELECT EXISTS (SELECT FROM phase_gate_artifacts WHERE ticket_id = %(ticket)s AND phase_id = %(phase)s
                AND collected_by = %(who)s)
     OR EXISTS (SELECT FROM tasks WHERE ticket_id = %(ticket)s AND phase_id = %(phase)s
-               AND assigned_agent_id = %(who)s)
+               AND (assigned_agent_id = %(who)s
+                    OR EXISTS (SELECT FROM events WHERE entity_type = 'task' AND entity_id = tasks.id
+                               AND event_type = 'task.assigned' AND payload ->> 'agent_id' = %(who)s)))
 """
 
 
@@ -73,6 +76,6 @@ def find(connection: Connection[TupleRow], waiver_id: str) -> GateWaiver | None:
 
 
 def has_worked(connection: Connection[TupleRow], ticket_id: str, phase_id: str, who: str) -> bool:
-    """Whether somebody handed in artifacts of the phase, or took a task of it."""
+    """Whether somebody handed in artifacts of the phase, or took a task of it, be it lost since."""
     row = connection.execute(_WORKED_ON_IT, {"ticket": ticket_id, "phase": phase_id, "who": who}).fetchone()
     return row != (False,)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omoi_os.domain.evidence import Unreadable
+from omoi_os.domain.inputs import UNREADABLE
 from omoi_os.domain.policy import EvidenceKind, PhasePolicy, RequiredArtifact
 from omoi_os.domain.rules import Artifact
 from omoi_os.evidence.git import base_of
@@ -55,7 +56,7 @@ def ground_now(policy: PhasePolicy, given: GateInput, base: str | None, store: C
         return Ground()
     workspace = Path(given.workspace_path)
     digest = workspace_digest(workspace, also=named_paths(wanted(policy, given)), store=store())
-    return Ground(_text(digest), _base(policy, workspace, base))
+    return Ground(_text(digest), _text(base_of(workspace, base)) if _compares(policy) else None)
 
 
 @contextmanager
@@ -72,14 +73,13 @@ def snapshot_of(
         yield taken, Ground(_text(taken))
         return
     with taken:
-        yield taken, Ground(taken.digest, _base(policy, workspace, base))
+        # Refs can be moved as well, back and forth: the base is that of the snapshot, as its change is.
+        yield taken, Ground(taken.digest, _text(taken.base(base)) if _compares(policy) else None)
 
 
-def _base(policy: PhasePolicy, workspace: Path, base: str | None) -> str | None:
-    if not any(item.kind is EvidenceKind.CHANGES for item in policy.artifacts):
-        return None
-    return _text(base_of(workspace, base))
+def _compares(policy: PhasePolicy) -> bool:
+    return any(item.kind is EvidenceKind.CHANGES for item in policy.artifacts)
 
 
 def _text(digest: str | Unreadable) -> str:
-    return f"unreadable: {digest.code.value}" if isinstance(digest, Unreadable) else digest
+    return f"{UNREADABLE}{digest.code.value}" if isinstance(digest, Unreadable) else digest
