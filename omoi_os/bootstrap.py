@@ -16,7 +16,9 @@ from omoi_os.services.agent_health import AgentHealthService
 from omoi_os.services.context_service import ContextService
 from omoi_os.services.context_summarizer import ContextSummarizer
 from omoi_os.services.database import DatabaseService
+from omoi_os.services.gate.judged import Judging
 from omoi_os.services.housekeeping import Housekeeping
+from omoi_os.services.judging import AgentJudge
 from omoi_os.services.phase_gate import PhaseGateService
 from omoi_os.services.phase_service import PhaseService
 from omoi_os.services.policies import PolicyService
@@ -24,6 +26,7 @@ from omoi_os.services.review import ReviewService
 from omoi_os.services.task_generator import TaskGeneratorService
 from omoi_os.services.task_queue import TaskQueueService
 from omoi_os.services.tickets import TicketService
+from omoi_os.services.transcripts import TranscriptService
 from omoi_os.services.waivers import WaiverService
 from omoi_os.settings import Settings
 from omoi_os.store import schema
@@ -46,6 +49,7 @@ class Services:
     housekeeping: Housekeeping
     waivers: WaiverService
     contexts: ContextService
+    transcripts: TranscriptService
 
 
 @contextmanager
@@ -66,10 +70,11 @@ def open_services(settings: Settings) -> Iterator[Services]:
 def services_on(db: DatabaseService, settings: Settings) -> Services:
     """The services on a database that is ready."""
     policies = PolicyService.opened(settings)
-    gates = PhaseGateService(db, policies=policies, snapshots=settings.snapshots)
+    contexts = ContextService(db, summarizer=ContextSummarizer(Tokens(settings.encoding)))
+    judging = Judging(AgentJudge.opened(settings), contexts)
+    gates = PhaseGateService(db, policies=policies, snapshots=settings.snapshots, judging=judging)
     queue = TaskQueueService(db)
     generator = TaskGeneratorService(db, queue)
-    contexts = ContextService(db, summarizer=ContextSummarizer(Tokens(settings.encoding)))
     agents = AgentHealthService(db, timeout_seconds=settings.agent_timeout)
     return Services(
         settings=settings,
@@ -84,7 +89,13 @@ def services_on(db: DatabaseService, settings: Settings) -> Services:
         housekeeping=Housekeeping(queue, agents),
         waivers=WaiverService(db, gates),
         contexts=contexts,
+        transcripts=TranscriptService(gates, _secrets(settings)),
     )
+
+
+def _secrets(settings: Settings) -> tuple[str, ...]:
+    keys = (settings.judge_api_key, settings.judge_host_key)
+    return tuple(key.get_secret_value() for key in keys if key is not None)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -23,6 +23,12 @@ class Settings(BaseSettings):
         port: 0 lets the system choose.
         encoding: The vocabulary in which budgets of tokens are counted; no other works without a network.
         agent_timeout: Seconds without a sign of life after which an agent loses its tasks.
+        prompts: Folder of a team's own prompts; what it does not hold comes from the built-in ones.
+        judge_model: The judge's model, as litellm names it ("openai/…"); None lets the rules decide alone.
+        judge_base_url: Where an OpenAI-compatible server answers; None for the provider's own address.
+        judge_input_price: US dollars per token read, and `judge_output_price` per token written; without
+            them the cost of a model that litellm has no price for is not known.
+        judge_host: Address of an agent server to judge on; None judges in this process.
     """
 
     model_config = SettingsConfigDict(env_prefix="OMOI_", env_file=None, env_ignore_empty=True)
@@ -37,6 +43,19 @@ class Settings(BaseSettings):
     port: int = Field(default=8420, ge=0, le=65535)
     encoding: Literal["o200k_base", "cl100k_base"] = "o200k_base"
     agent_timeout: float = Field(default=90.0, ge=1, le=7 * 24 * 3600)
+    prompts: Path | None = None
+    judge_model: str | None = None
+    judge_api_key: SecretStr | None = None
+    judge_base_url: str | None = None
+    judge_input_price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    judge_output_price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    judge_host: str | None = None
+    judge_host_key: SecretStr | None = None
+
+    @property
+    def transcripts(self) -> Path:
+        """Where the judge's conversations are kept."""
+        return (self.home / "transcripts").expanduser().resolve()
 
     @property
     def snapshots(self) -> Path:

@@ -34,7 +34,8 @@ def create_app(services: Services) -> FastAPI:
     problems.install(app)
     for module in (health, tickets, phases, moves, tasks, agents):
         app.include_router(module.router, prefix="/api/v1")
-    app.include_router(phases.policies, prefix="/api/v1")
+    for router in (phases.results, phases.policies):
+        app.include_router(router, prefix="/api/v1")
     return app
 
 

@@ -17,6 +17,7 @@ from omoi_os.cli.lists import AsJson, actor, moment, print_fields, print_json, p
 from omoi_os.cli.opening import opened, read_settings
 from omoi_os.cli.show import console, print_development, print_plain, print_verdict, progress, visible
 from omoi_os.errors import InvalidInput
+from omoi_os.judge.transcript import Transcript
 from omoi_os.models.gate_waiver import GateWaiver
 from omoi_os.services.phase_gate import ReviewTerms
 from omoi_os.services.waivers import NewWaiver
@@ -155,6 +156,52 @@ def waivers(ticket_id: str, /, *, as_json: AsJson = False) -> int:
     )
     print_rows(out, ("when", "phase", "by", "what"), rows)
     return Exit.PASSED
+
+
+@app.command
+def show(
+    result_id: str,
+    /,
+    *,
+    transcript: Annotated[bool, Parameter(negative="")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Show a verdict; the exit code is its own.
+
+    Parameters
+    ----------
+    transcript
+        Show what was said when it was judged instead: what was asked, read and answered.
+    """
+    with opened(read_settings()) as services:
+        result = services.transcripts.result(result_id)
+        said = services.transcripts.of(result_id) if transcript else []
+    if as_json and transcript:
+        print_plain(json.dumps([item.as_dict() for item in said], indent=2))
+    elif as_json:
+        print_plain(answer_of(result).model_dump_json(indent=2))
+    elif transcript:
+        for item in said:
+            _print_transcript(console(), item)
+    else:
+        print_verdict(console(), result)
+    return exit_for(result.gate_status)
+
+
+def _print_transcript(out: Console, said: Transcript) -> None:
+    for entry in said.entries:
+        out.print(Text(f"{entry.kind} {entry.tool}".strip(), "bold"))
+        out.print(Text(entry.text))
+        out.print()
+    cost = "unknown" if said.cost_usd is None else f"${said.cost_usd:.4f}"
+    fields = (
+        ("files read", said.files_read),
+        ("model calls", said.llm_calls),
+        ("tokens", f"{said.prompt_tokens:,} read, {said.completion_tokens:,} written"),
+        ("cost", cost),
+        ("not shown", f"{said.left_out:,} entries" if said.left_out else ""),
+    )
+    print_fields(out, fields)
 
 
 @app.command

@@ -24,6 +24,7 @@ def review(
     base: str | None = None,
     evidence: Annotated[list[str], Parameter(name=["--evidence", "-e"], negative="")] | None = None,
     force: Annotated[bool, Parameter(negative="")] = False,
+    judge: Annotated[bool, Parameter(negative="")] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
     """Review a working tree: may the work leave its phase?
@@ -45,12 +46,14 @@ def review(
         Can be repeated.
     force
         Measure anew even if nothing changed since the last verdict.
+    judge
+        Have an agent judge what the rules leave open (OMOI_JUDGE_MODEL), whatever the policy says.
     as_json
         Print the verdict as JSON.
     """
     if base == "":
         raise InvalidInput("--base: name a branch, a tag or a commit")
-    request = ReviewRequest(path, read_phase(phase), _given(path, evidence or []), base, force)
+    request = ReviewRequest(path, read_phase(phase), _given(path, evidence or []), base, force, judge)
     with opened(read_settings()) as services, progress(f"measuring {path.name or 'this folder'}"):
         reviewed = services.reviews.review(request)
     if as_json:
@@ -98,6 +101,7 @@ def _as_json(reviewed: Review) -> dict[str, Any]:
         "validated_at": result.validated_at.isoformat() if result.validated_at else None,
         "blocking_reasons": result.blocking_reasons or [],
         "findings": details.get("findings", []),
+        "judge": details.get("judge"),
         "waivers": details.get("waivers", []),
         "convergence": details.get("convergence"),
         "inputs": details.get("inputs"),

@@ -20,6 +20,7 @@ from omoi_os.domain.inputs import Inputs
 from omoi_os.domain.phases import Phase, is_forward, parse_phase, refusal
 from omoi_os.domain.policy import PHASE_GATE_REQUIREMENTS, PhasePolicy, built_in
 from omoi_os.domain.rules import gate_findings
+from omoi_os.domain.storable import problem_in_text
 from omoi_os.domain.verdict import NO_VERDICT, GateStatus, decide
 from omoi_os.domain.waivers import waive
 from omoi_os.errors import InvalidInput, NotFound, UnknownPhase
@@ -29,16 +30,18 @@ from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.services.database import DatabaseService, driver_connection
 from omoi_os.services.gate.ground import Ground, ground_now, reads_workspace, snapshot_of, wanted
+from omoi_os.services.gate.judged import RULES_ALONE, JudgeTerms, Judging, readable
 from omoi_os.services.gate.record import (
     ABANDONED,
     RESTLESS,
+    Basis,
     covering,
     details_of,
     inputs_of,
     without_evidence,
 )
 from omoi_os.services.policies import PolicyService
-from omoi_os.services.tickets import check_id, no_ticket
+from omoi_os.services.tickets import LONGEST_ID, check_id, no_ticket
 from omoi_os.store import collection, gates, phases, tickets
 
 __all__ = ["PHASE_GATE_REQUIREMENTS", "PhaseGateService", "ReviewTerms"]
@@ -89,7 +92,8 @@ class PhaseGateService:
     Args:
         policies: The policy in force; the built-in one if left out.
         snapshots: Folder of the snapshots that reviews read; a temporary one if left out.
-        lease: Seconds after which somebody else may take over a review.
+        lease: Seconds after which somebody else may take over a review that asks no judge.
+        judging: Asked where the rules leave a gate open; without it they decide alone.
     """
 
     def __init__(
@@ -99,10 +103,12 @@ class PhaseGateService:
         policies: PolicyService | None = None,
         snapshots: Path | None = None,
         lease: float = LEASE_SECONDS,
+        judging: Judging | None = None,
     ) -> None:
         self.db = db
         self.policies = policies or PolicyService(built_in())
         self.lease = lease
+        self.judging = judging
         self._snapshots = snapshots
         self._kept: set[str] = set()
 
@@ -171,7 +177,8 @@ class PhaseGateService:
         given = self._read(review.question)
         if not terms.force and (known := self._unchanged(review, given)) is not None:
             return known
-        if reads_workspace(review.policy, given):
+        asks = self.judging is not None and self.judging.would_ask(review.policy.judge)
+        if asks or reads_workspace(review.policy, given):
             return self._in_the_open(review)
         return self._attempts(review, None)
 
@@ -245,7 +252,7 @@ class PhaseGateService:
         if given is None or given.uncollected or before is None:
             return False
         ground = Ground(before.workspace, before.base)
-        return inputs_of(review.policy, given, ground, covering(review.policy, given, ground)) == before
+        return self._inputs(review.policy, given, ground) == before
 
     def is_current(self, result: PhaseGateResult) -> bool:
         """Whether everything is as the verdict found it, the workspace too; takes as long as reading that."""
@@ -255,6 +262,8 @@ class PhaseGateService:
 
     def find_result(self, result_id: str) -> PhaseGateResult | None:
         """The verdict, or the open review, of that id."""
+        if problem_in_text(result_id, LONGEST_ID):
+            return None
         with self.db.single_statements() as connection:
             return gates.find_result(connection, result_id)
 
@@ -301,7 +310,14 @@ class PhaseGateService:
 
     def _inputs_now(self, review: _Review, given: gates.GateInput) -> Inputs:
         ground = ground_now(review.policy, given, review.terms.base, lambda: self._store)
-        return inputs_of(review.policy, given, ground, covering(review.policy, given, ground))
+        return self._inputs(review.policy, given, ground)
+
+    def _inputs(self, policy: PhasePolicy, given: gates.GateInput, ground: Ground) -> Inputs:
+        judge = self._judge_terms(policy)
+        return inputs_of(policy, given, ground, covering(policy, given, ground, judge), judge)
+
+    def _judge_terms(self, policy: PhasePolicy) -> JudgeTerms:
+        return JudgeTerms() if self.judging is None else self.judging.terms(policy.judge)
 
     def _changes(self, review: _Review, given: gates.GateInput) -> list[str]:
         """Why the last verdict says nothing about now; empty where it does."""
@@ -322,7 +338,9 @@ class PhaseGateService:
         verdict, details = without_evidence(ABANDONED)
         ended = gates.Decision(review.question, verdict, review.terms.validated_by, None, details)
         with self.db.single_statements() as connection:
-            id_ = gates.open_review(connection, review.question, review.terms.validated_by, self.lease, ended)
+            asks = self.judging is not None and self.judging.would_ask(review.policy.judge)
+            lease = self.lease + (_judging_seconds(review.policy) if asks else 0)
+            id_ = gates.open_review(connection, review.question, review.terms.validated_by, lease, ended)
             if id_ is None:
                 return self._running(connection, review)
         try:
@@ -361,16 +379,21 @@ class PhaseGateService:
         return result
 
     def _decision(self, review: _Review, review_id: str | None) -> gates.Decision:
-        """Measure, and decide by the rules."""
+        """Measure, decide by the rules, and ask the judge about what they leave open."""
         given = self._read(review.question)
         policy, terms = review.policy, review.terms
         name = review_id or new_id()
         with snapshot_of(policy, given, terms.base, lambda: self._store / name) as (source, ground):
             measured = measure_all(wanted(policy, given), source, base=terms.base)
-        waivers = covering(policy, given, ground)
-        verdict = decide(waive(gate_findings(policy, given.tasks, measured), waivers))
-        inputs = inputs_of(policy, given, ground, waivers)
-        details = details_of(verdict, given, inputs, waivers, self._keep_policy())
+            judge = self._judge_terms(policy)
+            waivers = covering(policy, given, ground, judge)
+            inputs = inputs_of(policy, given, ground, waivers, judge)
+            rules = waive(gate_findings(policy, given.tasks, measured), waivers)
+            judged = RULES_ALONE
+            if self.judging is not None:
+                judged = self.judging.of(policy, given, readable(source, terms.base), inputs, rules)
+        verdict = decide(waive((*rules, *judged.findings), waivers))
+        details = details_of(verdict, Basis(given, inputs, waivers, self._keep_policy()), judged)
         return gates.Decision(review.question, verdict, terms.validated_by, given, details, review_id)
 
     def _keep_policy(self) -> str:
@@ -393,6 +416,11 @@ def _temporary() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="omoi-snapshots-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def _judging_seconds(policy: PhasePolicy) -> float:
+    """How long the judges of one review may take."""
+    return ATTEMPTS * policy.judge.judges * policy.judge.limits.wall_clock_seconds
 
 
 def needs_gate(origin: Phase, target: Phase) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from omoi_os.domain.evidence import Unreadable
 from omoi_os.domain.phases import Phase, parse_phase
-from omoi_os.domain.policy import EvidenceKind, PhasePolicy, RequiredArtifact, built_in_policy
+from omoi_os.domain.policy import EvidenceKind, JudgeMode, PhasePolicy, RequiredArtifact, built_in_policy
 from omoi_os.errors import InvalidInput
 from omoi_os.evidence.conventions import Found, find_evidence
 from omoi_os.evidence.paths import open_workspace
@@ -30,6 +30,7 @@ class ReviewRequest:
         given: Paths in the workspace by artifact type; they replace what would be found.
         base: Commit to compare with; None for the merge base with the main branch.
         force: Measure anew even if nothing changed since the last verdict.
+        judge: A judge must be asked, whatever the policy says.
     """
 
     workspace: Path
@@ -37,6 +38,7 @@ class ReviewRequest:
     given: Mapping[str, Sequence[str]] = field(default_factory=dict)
     base: str | None = None
     force: bool = False
+    judge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class ReviewService:
         """
         root = request.workspace.expanduser().resolve()
         policy = self.gates.policies.of(request.phase, root).without_tasks()
+        if request.judge:
+            policy = replace(policy, judge=replace(policy.judge, mode=JudgeMode.REQUIRED))
         found = _evidence(root, policy, request.given)
         tickets = TicketService(self.db, workspace_roots=[root])
         ticket = tickets.for_folder(NewTicket(f"{REVIEWER}: {root.name}"[:500], workspace=root))

@@ -69,7 +69,7 @@ _LATEST: Final = f"""
 # The content travels as text: a number or a depth that Python cannot read must spoil one artifact, and not
 # every question about its ticket.
 READ_GATE: Final = f"""
-SELECT t.workspace_path, {_HAS_UNCOLLECTED},
+SELECT t.title, t.description, t.workspace_path, {_HAS_UNCOLLECTED},
        EXISTS (SELECT FROM {_COUNTS}), {_COUNT_OPEN},
        ARRAY(SELECT ARRAY[id, task_type, status] FROM {_OPEN} ORDER BY created_at, id LIMIT 3),
        {_WAIVERS}, {_LATEST},
@@ -199,6 +199,9 @@ class GateInput:
     artifacts: Mapping[str, Artifact]
     waivers: tuple[Waiver, ...] = ()
     latest: LatestVerdict | None = None
+    ticket_id: str = ""
+    title: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,10 +226,22 @@ def read_gate(connection: Connection[TupleRow], question: GateQuestion) -> GateI
     rows = connection.execute(READ_GATE, question.parameters(), prepare=True).fetchall()
     if not rows:
         return None
-    workspace_path, uncollected, any_task, open_count, first, waivers, latest = rows[0][:7]
+    title, description, workspace_path, uncollected, any_task, open_count, first, waivers, latest = rows[0][
+        :9
+    ]
     tasks = TaskFacts(any_task, open_count, tuple(OpenTask(*task) for task in first))
-    artifacts = {row[8]: _artifact(*row[7:12]) for row in rows if row[7] is not None}
-    return GateInput(workspace_path, uncollected, tasks, artifacts, _waivers(waivers), _latest(latest))
+    artifacts = {row[10]: _artifact(*row[9:14]) for row in rows if row[9] is not None}
+    return GateInput(
+        workspace_path,
+        uncollected,
+        tasks,
+        artifacts,
+        _waivers(waivers),
+        _latest(latest),
+        question.ticket_id,
+        title,
+        description or "",
+    )
 
 
 def _waivers(stored: str | None) -> tuple[Waiver, ...]:

@@ -11,6 +11,8 @@ from omoi_os.api.schemas.gates import (
     PolicyOut,
     TicketWaiver,
     TicketWaivers,
+    TranscriptOut,
+    Transcripts,
     answer_of,
 )
 from omoi_os.api.strict import StrictRoute
@@ -18,6 +20,7 @@ from omoi_os.bootstrap import Services
 from omoi_os.services.phase_gate import ReviewTerms
 
 router = APIRouter(prefix="/tickets", tags=["gates"], route_class=StrictRoute)
+results = APIRouter(prefix="/gate-results", tags=["gates"], route_class=StrictRoute)
 policies = APIRouter(prefix="/policies", tags=["gates"], route_class=StrictRoute)
 
 
@@ -48,6 +51,21 @@ def list_waivers(ticket_id: str, services: ServicesNow) -> TicketWaivers:
     given = services.waivers.of_ticket(ticket_id)
     return TicketWaivers(
         ticket_id=ticket_id, waivers=[TicketWaiver.model_validate(waiver) for waiver in given]
+    )
+
+
+@results.get("/{result_id}", operation_id="getGateResult")
+def get_result(result_id: str, services: ServicesNow) -> GateResultOut:
+    """One verdict, or a review that is running."""
+    return answer_of(services.transcripts.result(result_id))
+
+
+@results.get("/{result_id}/transcript", operation_id="getTranscript")
+def get_transcript(result_id: str, services: ServicesNow) -> Transcripts:
+    """What was said when the gate was judged."""
+    found = services.transcripts.of(result_id)
+    return Transcripts(
+        result_id=result_id, transcripts=[TranscriptOut.model_validate(item) for item in found]
     )
 
 

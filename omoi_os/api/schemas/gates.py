@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from omoi_os.api.schemas.base import Answer
 from omoi_os.models.phase_gate_result import PhaseGateResult
@@ -58,6 +60,10 @@ class GateResultOut(Answer):
     phase_id: str
     code: str | None
     findings: list[FindingOut]
+    judge: Annotated[
+        dict[str, Any] | None, Field(description="Whether a judge was asked, why, and what came of it.")
+    ]
+    feedback: str | None
     waivers: list[WaiverOut]
     convergence: ConvergenceOut | None
     policy_digest: str | None
@@ -102,6 +108,34 @@ class TicketWaivers(Answer):
     waivers: list[TicketWaiver]
 
 
+class EntryOut(Answer):
+    """One thing that happened in a conversation; secrets are taken out."""
+
+    kind: str
+    text: str
+    at: str
+    tool: str
+
+
+class TranscriptOut(Answer):
+    """A judge's conversation."""
+
+    entries: list[EntryOut]
+    files_read: list[str]
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float | None
+    llm_calls: int
+    left_out: int
+
+
+class Transcripts(Answer):
+    """The conversations of one review: two where a second judge was asked."""
+
+    result_id: str
+    transcripts: list[TranscriptOut]
+
+
 class PolicyOut(Answer):
     """A policy that decided a gate, as it was."""
 
@@ -120,6 +154,8 @@ def answer_of(result: PhaseGateResult) -> GateResultOut:
         phase_id=result.phase_id,
         code=details.get("code"),
         findings=[FindingOut.model_construct(**finding) for finding in details.get("findings", [])],
+        judge=details.get("judge"),
+        feedback=details.get("feedback"),
         waivers=[WaiverOut.model_validate(waiver) for waiver in details.get("waivers", [])],
         convergence=_convergence(details.get("convergence")),
         policy_digest=details.get("policy"),

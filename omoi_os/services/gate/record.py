@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from omoi_os.domain.convergence import converge
@@ -11,6 +12,7 @@ from omoi_os.domain.policy import PhasePolicy, demand_digest
 from omoi_os.domain.verdict import Finding, Outcome, Verdict, decide
 from omoi_os.domain.waivers import Waiver
 from omoi_os.services.gate.ground import Ground
+from omoi_os.services.gate.judged import Judged, JudgeTerms
 from omoi_os.store.gates import GateInput
 
 RESTLESS: Final = Finding(
@@ -31,7 +33,13 @@ ABANDONED: Final = Finding(
 )
 
 
-def inputs_of(policy: PhasePolicy, given: GateInput, ground: Ground, waivers: Sequence[Waiver]) -> Inputs:
+def inputs_of(
+    policy: PhasePolicy,
+    given: GateInput,
+    ground: Ground,
+    waivers: Sequence[Waiver],
+    judge: JudgeTerms = JudgeTerms(),  # noqa: B008 frozen
+) -> Inputs:
     """The digests of what is there."""
     tasks = given.tasks
     open_ones = [tasks.any_task, tasks.open_count, sorted(task.id for task in tasks.open_tasks)]
@@ -43,31 +51,54 @@ def inputs_of(policy: PhasePolicy, given: GateInput, ground: Ground, waivers: Se
         workspace=ground.workspace,
         base=ground.base,
         tasks=digest_of(open_ones) if policy.tasks_must_be_completed else None,
+        prompts=judge.prompts,
+        model=judge.model,
         waivers=tuple(sorted(waiver.id for waiver in waivers)),
     )
 
 
-def covering(policy: PhasePolicy, given: GateInput, ground: Ground) -> tuple[Waiver, ...]:
+def covering(
+    policy: PhasePolicy,
+    given: GateInput,
+    ground: Ground,
+    judge: JudgeTerms = JudgeTerms(),  # noqa: B008 frozen
+) -> tuple[Waiver, ...]:
     """The waivers that were given for exactly what is there now."""
     if not given.waivers:
         return ()
-    now = inputs_of(policy, given, ground, ())
+    now = inputs_of(policy, given, ground, (), judge)
     return tuple(waiver for waiver in given.waivers if waiver.covers(now))
 
 
-def details_of(
-    verdict: Verdict, given: GateInput, inputs: Inputs, waivers: Sequence[Waiver], policy_digest: str | None
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a verdict was reached on.
+
+    Attributes:
+        waivers: Those that cover it, whether or not a finding needed them.
+        policy_digest: Of the whole policy in force.
+    """
+
+    given: GateInput
+    inputs: Inputs
+    waivers: Sequence[Waiver]
+    policy_digest: str
+
+
+def details_of(verdict: Verdict, basis: Basis, judged: Judged) -> dict[str, Any]:
     """The JSON of a verdict: findings, what they were found in, and how they developed."""
     used = {finding.waiver for finding in verdict.findings if finding.waiver}
+    latest = basis.given.latest
     return {
         "code": verdict.code,
         "findings": [finding.as_dict() for finding in verdict.findings],
-        "reviewed": _reviewed(given),
-        "inputs": inputs.as_dict(),
-        "policy": policy_digest,
-        "waivers": [waiver.as_dict() for waiver in waivers if waiver.id in used],
-        "convergence": converge(given.latest.findings if given.latest else (), verdict.findings).as_dict(),
+        "reviewed": _reviewed(basis.given),
+        "inputs": basis.inputs.as_dict(),
+        "policy": basis.policy_digest,
+        "judge": judged.as_dict(),
+        "feedback": judged.opinion.feedback if judged.opinion else None,
+        "waivers": [waiver.as_dict() for waiver in basis.waivers if waiver.id in used],
+        "convergence": converge(latest.findings if latest else (), verdict.findings).as_dict(),
     }
 
 
