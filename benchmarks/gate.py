@@ -7,6 +7,7 @@ statements and generic plans; rounds are interleaved, and ratios are medians ove
 from __future__ import annotations
 
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -19,20 +20,32 @@ from uuid import uuid4
 import msgspec
 import psycopg
 
-from benchmarks._bench import Row, table
+from benchmarks._bench import Row, interleave, table
 from omoi_os.domain.policy import built_in_policy
 from omoi_os.embedded import EmbeddedPostgres
+from omoi_os.evidence.snapshot import Snapshot, take_snapshot, workspace_digest
 from omoi_os.models import PhaseGateArtifact, Task, Ticket
 from omoi_os.models.phases import Phase
 from omoi_os.services.database import DatabaseService
-from omoi_os.services.phase_gate import PhaseGateService
+from omoi_os.services.phase_gate import PhaseGateService, ReviewTerms
+from omoi_os.services.policies import PolicyService, parse_policy
 from omoi_os.store import gates, schema
-from tests.evidence_texts import CODE, TESTS, lcov
+from tests.evidence_texts import CODE, TESTS, junit, lcov
 
 PHASE = Phase.IMPLEMENTATION
 SIZES = (10, 100, 1000)
 ROUNDS = 7
 SECONDS = 1.0
+FORCE = ReviewTerms(force=True)
+FILES = 1_000
+LINES = 100
+POLICY = b"""version: 1
+phases:
+  implementation:
+    required_artifacts: [code_changes, test_coverage, {type: test_results, kind: suite}]
+    criteria:
+      test_results: {all_passed: true}
+"""
 CONTENT = {"code_changes": {"diff": CODE + TESTS}, "test_coverage": {"report": lcov(90, 100)}}
 
 
@@ -147,7 +160,7 @@ def validation(db: DatabaseService, rounds: int) -> Iterator[Row]:
     for _ in range(rounds):
         for size, ticket in tickets.items():
             for callers in (1, 8):
-                ours = lambda ticket=ticket: lambda: service.validate_gate(ticket, PHASE)  # noqa: E731
+                ours = lambda ticket=ticket: lambda: service.validate_gate(ticket, PHASE, terms=FORCE)  # noqa: E731
                 measured.setdefault((size, callers, "bare"), []).append(rate(callers_of[size], callers))
                 measured.setdefault((size, callers, "ours"), []).append(rate(ours, callers))
     for callers in (1, 8):
@@ -161,6 +174,101 @@ def validation(db: DatabaseService, rounds: int) -> Iterator[Row]:
             yield Row(f"{load}: of bare", statistics.median(o / t for o, t in pairs), 0.6, "higher", note)
             if size == SIZES[-1]:
                 yield Row(f"{load}: of the rate at 10", our_rate / at_ten, 0.8, "higher")
+
+
+def unchanged(db: DatabaseService, rounds: int) -> Iterator[Row]:
+    """Validation of what did not change beside measuring it anew: inline, and in a workspace."""
+    inline, of_inline = seed(db, 10), PhaseGateService(db)
+    seconds = interleave(
+        {
+            "unchanged": lambda: [of_inline.validate_gate(inline, PHASE) for _ in range(20)],
+            "fresh": lambda: [of_inline.validate_gate(inline, PHASE, terms=FORCE) for _ in range(20)],
+        },
+        rounds,
+    )
+    note = f"{seconds['fresh'] / 20 * 1e3:.2f} ms / {seconds['unchanged'] / 20 * 1e3:.2f} ms"
+    yield Row("inline: fresh / unchanged", seconds["fresh"] / seconds["unchanged"], None, "higher", note)
+    with tempfile.TemporaryDirectory(prefix="omoi-bench-") as folder:
+        yield from _in_workspace(db, Path(folder).resolve(), rounds)
+
+
+def _in_workspace(db: DatabaseService, folder: Path, rounds: int) -> Iterator[Row]:
+    root, store = folder / "work", folder / "snapshots"
+    _make_repository(root)
+    ticket = _named_in(db, root)
+    service = PhaseGateService(db, policies=PolicyService(parse_policy(POLICY, "bench")), snapshots=store)
+    names = ("lcov.info", "junit.xml")
+    result = service.validate_gate(ticket, PHASE)
+    assert result.gate_status == "passed", result.blocking_reasons
+
+    def snapshot() -> None:
+        taken = take_snapshot(root, store / "bench", also=names)
+        assert isinstance(taken, Snapshot)
+        with taken:
+            pass
+
+    took = interleave(
+        {
+            "unchanged": lambda: service.validate_gate(ticket, PHASE),
+            "fresh": lambda: service.validate_gate(ticket, PHASE, terms=FORCE),
+            "snapshot": snapshot,
+            "digest": lambda: workspace_digest(root, also=names, store=store),
+        },
+        rounds,
+    )
+    what = f"git workspace of {FILES:,} files"
+    note = f"{took['fresh'] * 1e3:.0f} ms / {took['unchanged'] * 1e3:.1f} ms"
+    yield Row(f"{what}: fresh / unchanged", took["fresh"] / took["unchanged"], 10, "higher", note)
+    note = f"{took['snapshot'] * 1e3:.0f} ms, with its removal"
+    yield Row(
+        f"{what}: share of the snapshot in a fresh one", took["snapshot"] / took["fresh"], None, note=note
+    )
+    note = f"{took['digest'] * 1e3:.1f} ms"
+    yield Row(
+        f"{what}: share of the digest in an unchanged one", took["digest"] / took["unchanged"], note=note
+    )
+
+
+def _make_repository(root: Path) -> None:
+    """A branch that changes one module in ten, and reports on all of them that git ignores."""
+    names = [f"package{number % 100}/module_{number}.py" for number in range(FILES)]
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("".join(f"value_{line} = {line}\n" for line in range(LINES)))
+    (root / ".gitignore").write_text("*.info\n*.xml\n")
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "gc.auto=0")
+    for command in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-q", "-m", "start")):
+        subprocess.run(["git", *identity, *command], cwd=root, check=True)
+    subprocess.run(["git", "checkout", "-q", "-b", "work"], cwd=root, check=True)
+    for name in names[::10]:
+        with (root / name).open("a") as module:
+            module.write("more = 1\n")
+    (root / "tests").mkdir()
+    (root / "tests" / "test_all.py").write_text("def test_all():\n    assert more == 1\n")
+    (root / "lcov.info").write_text("".join(lcov(LINES, LINES + 1, name) for name in names))
+    (root / "junit.xml").write_text(junit(passed=3 * FILES))
+
+
+def _named_in(db: DatabaseService, root: Path) -> str:
+    """A ticket whose artifacts are the change and the reports in a repository."""
+    ticket = Ticket(title="bench workspace", phase_id=PHASE, workspace_path=str(root))
+    given = (("code_changes", None), ("test_coverage", "lcov.info"), ("test_results", "junit.xml"))
+    with db.get_session() as session:
+        session.add(ticket)
+        session.flush()
+        session.add(Task(ticket_id=ticket.id, phase_id=PHASE, task_type="work", status="completed"))
+        for type_, path in given:
+            session.add(
+                PhaseGateArtifact(
+                    ticket_id=ticket.id,
+                    phase_id=PHASE,
+                    artifact_type=type_,
+                    artifact_path=path,
+                    artifact_content={"note": "by git"} if path is None else None,
+                    collected_by="bench",
+                )
+            )
+    return ticket.id
 
 
 def collection(db: DatabaseService, rounds: int) -> Iterator[Row]:
@@ -220,6 +328,7 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     with database() as db:
         table(validation(db, rounds), "validate_gate beside the same two statements in bare psycopg")
+        table(unchanged(db, rounds), "what did not change, and what a snapshot costs")
         table(collection(db, rounds), "collect_artifacts beside writing row by row")
 
 

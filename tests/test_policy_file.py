@@ -25,6 +25,7 @@ from omoi_os.domain.policy import (
     RequiredSections,
     built_in,
     built_in_policy,
+    demand_digest,
     matches,
 )
 from omoi_os.domain.policy.document import json_schema
@@ -173,17 +174,19 @@ def test_order_and_comments_do_not_change_the_digest_and_values_do() -> None:
 @pytest.mark.parametrize("term", ["severity: warn", "claims: accept", "paths: [src]", "value: 79"])
 def test_how_a_criterion_is_asked_is_part_of_what_is_demanded(term: str) -> None:
     read = policy(criteria(f"test_coverage: {{min_percentage: {{{term}}}}}"))
-    assert read.demand_digest(Phase.IMPLEMENTATION) != built_in().demand_digest(Phase.IMPLEMENTATION)
+    assert demand_digest(read.of(Phase.IMPLEMENTATION)) != demand_digest(
+        built_in_policy(Phase.IMPLEMENTATION)
+    )
 
 
 def test_what_comes_after_a_verdict_or_in_other_phases_does_not_change_what_it_demands() -> None:
-    usual = built_in().demand_digest(Phase.TESTING)
-    assert policy(SIX_LINES).demand_digest(Phase.TESTING) == usual
-    assert policy(phase("testing", "advance: manual")).demand_digest(Phase.TESTING) == usual
-    assert policy(phase("testing", 'judge: "off"')).demand_digest(Phase.TESTING) != usual
+    usual = demand_digest(built_in_policy(Phase.TESTING))
+    assert demand_digest(policy(SIX_LINES).of(Phase.TESTING)) == usual
+    assert demand_digest(policy(phase("testing", "advance: manual")).of(Phase.TESTING)) == usual
+    assert demand_digest(policy(phase("testing", 'judge: "off"')).of(Phase.TESTING)) != usual
     read = policy("version: 1\nsection_aliases: {scope: [mission]}")
-    assert read.demand_digest(Phase.TESTING) == usual
-    assert read.demand_digest(Phase.REQUIREMENTS) != built_in().demand_digest(Phase.REQUIREMENTS)
+    assert demand_digest(read.of(Phase.TESTING)) == usual
+    assert demand_digest(read.of(Phase.REQUIREMENTS)) != demand_digest(built_in_policy(Phase.REQUIREMENTS))
 
 
 @pytest.mark.parametrize(

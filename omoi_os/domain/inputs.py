@@ -19,6 +19,10 @@ _SAID: Final[Mapping[str, str]] = {
 }
 
 
+UNREADABLE: Final = "unreadable: "
+"""Begins what stands for the digest of something that could not be read."""
+
+
 def digest_of(value: object) -> str:
     """SHA-256 over the one JSON text that every process writes for `value`, as 64 hexadecimal digits."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
@@ -51,6 +55,11 @@ class Inputs:
     def digest(self) -> str:
         """One digest over all of them."""
         return digest_of(self.as_dict())
+
+    @property
+    def are_known(self) -> bool:
+        """Whether the workspace could be read: nobody can say whether one that could not be has changed."""
+        return self.workspace is None or not self.workspace.startswith(UNREADABLE)
 
     def as_dict(self) -> dict[str, Any]:
         """As it is stored with a verdict."""

@@ -32,7 +32,7 @@ class Waiver:
 
     def covers(self, now: Inputs) -> bool:
         """Whether what is there now is what it was given for; other waivers do not matter."""
-        return replace(self.inputs, waivers=()) == replace(now, waivers=())
+        return now.are_known and replace(self.inputs, waivers=()) == replace(now, waivers=())
 
     def as_dict(self) -> dict[str, str]:
         return {
