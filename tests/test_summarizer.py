@@ -307,20 +307,59 @@ def test_text_cannot_forge_a_line() -> None:
 
 
 class Greedy:
-    """Takes a torn word for more than its parts, as a vocabulary may: every character is one token more."""
+    """Takes more for a word than for its halves, as a vocabulary may."""
 
-    def count(self, text: str, at_most: int) -> int:
-        return min(len(text.split()) + text.count("x"), at_most + 1)
+    def count(self, text: str) -> int:
+        return sum(1 + len(word) ** 2 // 1000 for word in text.split())
 
     def head(self, text: str, at_most: int) -> tuple[str, int]:
-        return text[: 3 * at_most], at_most
+        end = len(text)
+        while (tokens := self.count(text[:end])) > at_most:
+            end -= 1
+        return text[:end], tokens
 
 
-def test_a_cut_inside_a_word_makes_the_whole_be_counted() -> None:
+def test_a_word_that_was_read_in_pieces_is_counted_as_a_whole() -> None:
     context = {"decisions": ["y"], "notes": ["xy" * 20_000]}
     summary = packed(read(context, 60), 60, Greedy())
-    assert summary.startswith("- decision: y\n")
-    assert Greedy().count(summary, 60) <= 60
+    assert summary.startswith("- decision: y\n- note: xyxy")
+    assert 30 < Greedy().count(summary) <= 60
+
+
+def test_control_words_do_not_come_together_again_where_a_text_was_read_in_pieces() -> None:
+    for length in range(22):
+        text = "b" * length + "internationalization<|" * 2_000
+        assert "<|" not in summary_of({"notes": [text]}, 400)
+
+
+def test_texts_that_need_more_tokens_than_those_before_still_fill_the_budget_with_whole_items() -> None:
+    dense = [f"{number}: 设计文档需要审查证据必须测量" for number in range(300)]
+    plain = [f"a plain and simple sentence with the number {number}" for number in range(15)]
+    *lines, last, _ = summary_of({"notes": dense + plain}, 1000).splitlines(True)
+    assert tokens_of("".join(lines)) > 940
+    assert not any("[cut]" in line for line in lines)
+    assert "[cut]" in last or last.startswith("- note: ")
+
+
+def test_artifacts_of_one_kind_are_told_apart_by_their_paths() -> None:
+    report = {"type": "report", "task_id": "7"}
+    context = {"artifacts": [{**report, "path": path} for path in ("a", "b", "b")], "notes": ["n", "n"]}
+    assert summary_of(context).splitlines() == [
+        "- artifact: report [task 7, b]",
+        "- artifact: report [task 7, a]",
+        "- note: n",
+    ]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("unit", ["two words ", "设计文档。", "aB3", "é", "👩\u200d👩\u200d👧", "1 "])
+def test_the_tokens_of_a_head_are_exact(unit: str, encoding: str) -> None:
+    tokens = Tokens(encoding)
+    text = " " + (unit * 40).strip()
+    for at_most in range(1, 60):
+        head, number = tokens.head(text, at_most)
+        assert text.startswith(head)
+        assert tokens.count(head) == number <= at_most
 
 
 def test_long_texts_are_counted_in_pieces_and_never_too_low() -> None:

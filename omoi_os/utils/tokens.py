@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,12 @@ _LONGEST_TOKEN: Final = 128
 _PIECE: Final = 32_768
 """Characters encoded at once. A run of a million spaces makes the tokenizer panic (a BaseException)."""
 
+_LAST_WORD: Final = 12
+"""Tokens of a last word that may be given up in order not to cut it."""
+
+_FAR: Final = 64
+"""Tokens among which the end of a word is looked for."""
+
 _TORN: Final = 4
 """Tokens added for each place where a piece ends inside a word: halves may need fewer than the whole."""
 
@@ -44,7 +51,7 @@ class Tokens:
             raise ValueError(f"there is no encoding {encoding[:60]!r}; only {known} work without a network")
         self.encoding = encoding
 
-    def count(self, text: str, at_most: int) -> int:
+    def count(self, text: str, at_most: int = sys.maxsize) -> int:
         """The tokens of `text`; some number above `at_most` where there are more than that.
 
         Exact for texts up to 32,768 characters, and for longer ones made of shorter lines that begin with
@@ -53,10 +60,10 @@ class Tokens:
         if len(text) > at_most * _LONGEST_TOKEN:
             return at_most + 1
         if len(text) <= _PIECE:
-            return len(self._loaded().encode_ordinary(text))
+            return len(self._vocabulary.encode_ordinary(text))
         total = 0
         for piece, torn in _pieces(text):
-            total += len(self._loaded().encode_ordinary(piece)) + torn * _TORN
+            total += len(self._vocabulary.encode_ordinary(piece)) + torn * _TORN
             if total > at_most:
                 break
         return total
@@ -64,18 +71,36 @@ class Tokens:
     def head(self, text: str, at_most: int) -> tuple[str, int]:
         """A beginning of `text` with at most so many tokens, and how many it has; never half a character.
 
-        It is the longest one, within the first 32,768 characters.
+        It is the longest one within the first 32,768 characters, unless it can end before a space instead of
+        inside a short word.
         """
         if at_most <= 0:
             return "", 0
         piece = text[: min(_PIECE, at_most * _LONGEST_TOKEN)]
-        encoding = self._loaded()
-        found = encoding.encode_ordinary(piece)
+        found = self._vocabulary.encode_ordinary(piece)
         if len(found) <= at_most:
             return piece, len(found)
-        return encoding.decode_bytes(found[:at_most]).decode(errors="ignore"), at_most
+        words = self._end_of_words(found, at_most)
+        behind = len(self._vocabulary.decode_bytes(found[words:]))
+        head = piece.encode()[:-behind].decode()
+        if at_most - words <= _LAST_WORD:
+            return head, words
+        # A part of a word may need more tokens than it has as a part.
+        for end in range(at_most, words, -1):
+            part = self._vocabulary.decode_bytes(found[words:end]).decode(errors="ignore")
+            if words + (tokens := self.count(part)) <= at_most:
+                return head + part, words + tokens
+        return head, words
 
-    def _loaded(self) -> tiktoken.Encoding:
+    def _end_of_words(self, tokens: list[int], end: int) -> int:
+        """The last place up to `end` that has a space behind it; 0 if it is far."""
+        for place in range(end, max(0, end - _FAR), -1):
+            if self._vocabulary.decode_single_token_bytes(tokens[place]).startswith(b" "):
+                return place
+        return 0
+
+    @cached_property
+    def _vocabulary(self) -> tiktoken.Encoding:
         return _load(self.encoding)
 
 

@@ -6,7 +6,7 @@ items refer to the given strings, and only what the budget can take is sliced, c
 
 from omoi_os.domain.context.cutting import Meter
 from omoi_os.domain.context.items import Item, Rank, Reading
-from omoi_os.domain.context.packing import packed, rendered
+from omoi_os.domain.context.packing import packed
 from omoi_os.domain.context.reading import read
 
-__all__ = ["Item", "Meter", "Rank", "Reading", "packed", "read", "rendered"]
+__all__ = ["Item", "Meter", "Rank", "Reading", "packed", "read"]

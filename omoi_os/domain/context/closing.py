@@ -36,12 +36,12 @@ class Closing:
         """The longest wording that the budget can afford, with the largest figures it may have to hold."""
         items = [item for phase in reading.phases for item in phase]
         number = len(items) + reading.unread
-        characters = sum(len(item.text) for item in items) + reading.characters
+        characters = sum([len(item.text) for item in items]) + reading.characters
         for form in _FORMS:
             line = form.format(
                 least="at least ", left=number, all=number, cut=2 * len(reading.phases), tokens=characters
             )
-            if (tokens := meter.count(line, budget)) * _LARGEST_PART <= budget:
+            if (tokens := meter.count(line)) * _LARGEST_PART <= budget:
                 return cls(reading, form, tokens)
         return cls(reading, "", 0)
 
@@ -59,7 +59,7 @@ class Closing:
         left = len(left_out) + reading.unread
         if not left and not cut:
             return ""
-        missing = sum(len(item.text) for item in left_out) + sum(map(abs, cut)) + reading.characters
+        missing = sum([len(item.text) for item in left_out]) + sum(map(abs, cut)) + reading.characters
         return self.form.format(
             least="at least " if reading.unread else "",
             left=left,

@@ -10,15 +10,20 @@ from omoi_os.domain.context.text import clean, end_of_head
 _MOST_PIECES: Final = 24
 _LONGEST_PIECE: Final = 16_384
 
+_WORD: Final = 2  # tokens: nothing is read for less
+
+_AHEAD: Final = 1.15
+"""A piece reaches a little beyond what the room should hold: another call costs more than some text."""
+
 
 class Meter(Protocol):
     """Counts tokens of clean text."""
 
-    def count(self, text: str, at_most: int) -> int:
-        """The tokens of `text`; some number above `at_most` where there are more than that."""
+    def count(self, text: str) -> int:
+        """The tokens of `text`."""
 
     def head(self, text: str, at_most: int) -> tuple[str, int]:
-        """The longest beginning of `text` with at most so many tokens, and how many it has."""
+        """A beginning of `text` with at most so many tokens, and how many it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,40 +33,56 @@ class Head:
     Attributes:
         tokens: Those of the text behind one space, as it will stand in its line.
         whole: Whether nothing was left off.
-        exact: Whether it was torn nowhere but between words, so that its tokens are exact.
     """
 
     text: str
     tokens: int
     whole: bool
-    exact: bool
 
 
 def head_of(text: str, room: int, meter: Meter, density: float) -> Head:
     """The longest beginning of `text` that fits into `room` tokens, cut between words where that is near.
 
     It is cleaned and counted piece by piece; with a good guess of its `density` (characters for each token)
-    the first piece reaches just beyond the end of the room.
+    the first piece is enough.
     """
-    done, used, start, size, exact = "", 0, 0, int(room * density * 1.05) + 16, True
+    done, used, start, exact = "", 0, 0, True
     for _ in range(_MOST_PIECES):
-        if start >= len(text) or used >= room:
+        if start >= len(text) or room - used < _WORD:
             break
+        size = int((room - used) * density * _AHEAD) + 16
         end = _end_of_piece(text, start, start + min(size, _LONGEST_PIECE))
-        piece = clean(text[start:end])
-        # Where a word is torn, its halves may need fewer tokens than the whole.
-        torn = start > 0 and not (text[start - 1].isspace() or text[start].isspace())
-        exact = exact and not torn
-        piece = piece if torn else f" {piece}"
-        head, tokens = meter.head(piece, room - used - torn)
-        if len(head) < len(piece):
-            head, tokens, tidy = _tidy(piece, head, tokens, meter)
-            return Head((done + head).lstrip(), used + tokens, whole=False, exact=exact and tidy)
-        if piece != " ":
-            done, used = done + piece, used + tokens + torn
+        piece, apart = _piece(text, start, end)
+        head, tokens = meter.head(piece, room - used)
+        done, used, rest = done + head, used + tokens, piece[len(head) :]
+        exact = exact and apart
+        if rest:
+            end = end_of_head(done + rest[0], len(done))
+            exact = exact and end == len(done)
+            done = done[:end].rstrip()
+            break
         start = end
-        size = int((room - used) * 1.05 * start / max(used, 1)) + 16
-    return Head(done.lstrip(), used, start >= len(text), exact)
+        density = start / used if used else density
+    # Torn pieces of "<|" may stand together again.
+    done = done.lstrip() if exact else clean(done)
+    shown, used = (done, used) if exact else _counted(done, room, meter)
+    return Head(shown, used, whole=start >= len(text) and shown == done)
+
+
+def _piece(text: str, start: int, end: int) -> tuple[str, bool]:
+    """A part of `text`, clean, with the space before it; and whether its tokens count by themselves."""
+    piece = clean(text[start:end])
+    apart = start == 0 or text[start - 1].isspace() or text[start].isspace()
+    return f" {piece}" if apart and piece else piece, apart
+
+
+def _counted(text: str, room: int, meter: Meter) -> tuple[str, int]:
+    """`text` and its tokens, shortened until it fits: a word may need more tokens than its halves."""
+    tokens = meter.count(f" {text}")
+    while tokens > room > 0:
+        text = text[: end_of_head(text, max(0, len(text) * room // tokens - 1))].rstrip()
+        tokens = meter.count(f" {text}") if text else 0
+    return text, tokens
 
 
 def _end_of_piece(text: str, start: int, end: int) -> int:
@@ -69,11 +90,3 @@ def _end_of_piece(text: str, start: int, end: int) -> int:
         return len(text)
     space = max(text.rfind(" ", start + 1, end), text.rfind("\n", start + 1, end))
     return space if space > (start + end) // 2 else end
-
-
-def _tidy(piece: str, head: str, tokens: int, meter: Meter) -> tuple[str, int, bool]:
-    """`head` without a last word that is only a part, if that is short; its tokens, and if they are exact."""
-    end = end_of_head(piece, len(head))
-    if piece[end] != " ":
-        return head[:end], tokens, False
-    return head[:end], tokens - (meter.count(head[end:], tokens) if end < len(head) else 0), True

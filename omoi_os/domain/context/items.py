@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class Rank(IntEnum):
@@ -18,8 +19,7 @@ class Rank(IntEnum):
     OUTPUT = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):  # made thousands of times, in a third of a dataclass's time
     """One thing worth telling.
 
     Attributes:

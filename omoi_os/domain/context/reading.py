@@ -2,99 +2,54 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from itertools import islice, repeat
+from operator import itemgetter, length_hint
 from typing import Final
 
 from omoi_os.domain.context.items import Item, Rank, Reading
+from omoi_os.domain.context.keys import LONGEST_NAME, POINTERS, Place, meaning, scalar
 from omoi_os.domain.context.text import short
 from omoi_os.domain.phases import PHASE_SEQUENCE, Phase
 
 MOST_ENTRIES: Final = 5_000
 """Entries of one phase, or keys of one object, that are looked at; the rest is counted. Five milliseconds."""
 
-_RANKS: Final = {
-    "decisions": Rank.DECISION,
-    "decision": Rank.DECISION,
-    "key_decisions": Rank.DECISION,
-    "blocking_reasons": Rank.BLOCKING,
-    "blockers": Rank.BLOCKING,
-    "artifacts": Rank.ARTIFACT,
-    "artifact": Rank.ARTIFACT,
-    "risks": Rank.RISK,
-    "risk": Rank.RISK,
-    "summary": Rank.OUTCOME,
-    "summaries": Rank.OUTCOME,
-    "outcome": Rank.OUTCOME,
-    "outcomes": Rank.OUTCOME,
-    "feedback": Rank.OUTCOME,
-    "notes": Rank.NOTE,
-    "note": Rank.NOTE,
-    "outputs": Rank.OUTPUT,
-    "output": Rank.OUTPUT,
-}
-_CONTENT: Final = frozenset({"content", "artifact_content"})
-_TASK: Final = ("task_id", "task")
-_ARTIFACT: Final = ("artifact_path", "path", "artifact", "artifact_id")
-_POINTERS: Final = frozenset({*_TASK, *_ARTIFACT, "ticket_id", "phase_id"})
-# Keys whose value says it all.
-_PLAIN: Final = frozenset(
-    {
-        "text",
-        "title",
-        "type",
-        "artifact_type",
-        "description",
-        "decision",
-        "risk",
-        "note",
-        "message",
-        "summary",
-    }
-)
-
 _LONGEST_JOINED: Final = 1_000
-_LONGEST_REFERENCE: Final = 200
-_LONGEST_NAME: Final = 60
 _BLANK: Final = 65_536
-_SHORTEST_LINE: Final = 4  # tokens: "- note: a"
+_ENDS: Final = 100
 _SPARSEST: Final = 32
 """Characters for each token of the budget after which a rank has enough; prose has five for each."""
+
+_SHORTEST: Final = 4 * _SPARSEST  # the tokens of "- note: a"
 
 _TYPICAL: Final = 100
 """Characters that an entry of unknown length is taken to have."""
 
-_LONGEST_INTEGER: Final = 4_096  # bits; Python refuses to write out more than 4,300 digits
 _FRAME: Final = str.maketrans("():[]", "     ")  # what a line puts around a phase
 _CONTAINERS: Final = (dict, list, tuple, set, frozenset)
+_PHASES: Final = tuple(phase.value for phase in Phase)
+_NEAREST: Final[dict[str, int]] = {phase: place for place, phase in enumerate(reversed(PHASE_SEQUENCE))}
 
+_BY_RANK_AND_KEY: Final = itemgetter(0, 1)
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the walk is.
-
-    Attributes:
-        settled: A key has named the rank; nothing below it can name another.
-    """
-
-    rank: Rank = Rank.OUTPUT
-    settled: bool = False
-    task: str = ""
-    artifact: str = ""
-
-    @property
-    def reference(self) -> str:
-        return f"{self.task}, {self.artifact}" if self.task and self.artifact else self.task or self.artifact
+type _Entry = tuple[str, object, Place]
 
 
 @dataclass(slots=True)
 class _Level:
-    """A container that is being read: its entries, and how many are left."""
+    """A container that is being read.
 
-    entries: Iterator[tuple[str, object, _Place]]
-    left: int
-    place: _Place
+    Attributes:
+        source: The iterator behind `entries`, which knows how many are left.
+    """
+
+    entries: Iterator[_Entry]
+    source: Iterator[object]
+    place: Place
 
 
 def read(context: object, budget: int) -> Reading:
@@ -112,19 +67,16 @@ def read(context: object, budget: int) -> Reading:
     return Reading(found, unread, sum(reader.characters for reader in readers.values()))
 
 
-_NEAREST: Final[dict[str, int]] = {phase: place for place, phase in enumerate(reversed(PHASE_SEQUENCE))}
-
-
 def _parts(context: object) -> list[tuple[str, object, frozenset[str]]]:
     """Phase, value and keys to pass over; nearest phase first, and last what belongs to no phase."""
     if not isinstance(context, dict):
         return [("", context, frozenset())]
-    parts = [(phase.value, context[phase]) for phase in Phase if phase in context]
+    parts = [(phase, context[phase]) for phase in _PHASES if phase in context]
     without = {phase for phase, _ in parts}
     phases = context.get("phases")
     if isinstance(phases, dict):
         without.add("phases")
-        parts += [(_scalar(key) or "", value) for key, value in islice(phases.items(), MOST_ENTRIES)]
+        parts += [(scalar(key) or "", value) for key, value in islice(phases.items(), MOST_ENTRIES)]
     parts.sort(key=lambda part: (_NEAREST.get(part[0], len(_NEAREST)), part[0]))
     own = context.get("phase_id")
     return [
@@ -133,9 +85,10 @@ def _parts(context: object) -> list[tuple[str, object, frozenset[str]]]:
     ]
 
 
+@lru_cache(100)
 def _phase_name(phase: str) -> str:
-    name = phase[: 2 * _LONGEST_NAME].removeprefix("PHASE_").lower()
-    return short(name.translate(_FRAME), _LONGEST_NAME)
+    name = phase[: 2 * LONGEST_NAME].removeprefix("PHASE_").lower()
+    return short(name.translate(_FRAME), LONGEST_NAME)
 
 
 class _Bucket:
@@ -143,24 +96,27 @@ class _Bucket:
 
     def __init__(self, budget: int) -> None:
         self.items: list[Item] = []
-        self._most = budget // _SHORTEST_LINE + 1
-        self._characters = budget * _SPARSEST + 1
+        self._room = budget * _SPARSEST + 1
         # One huge text must not keep the others from being seen.
-        self._most_of_one = budget * _SPARSEST // 8
-        self._seen: dict[tuple[str, int, str, str], str] = {}
+        self._most_of_one = budget * _SPARSEST // 4
+        self._seen: dict[object, str] = {}
 
     @property
     def full(self) -> bool:
-        return len(self.items) >= self._most or self._characters <= 0
+        return self._room <= 0
 
-    def is_new(self, name: str, text: str) -> bool:
-        # Hashing 20 MB takes longer than all the rest; comparing does only where length and ends agree.
-        mark = (name, len(text), text[:_LONGEST_JOINED], text[-_LONGEST_JOINED:])
+    def add(self, phase: str, name: str, text: str, place: Place) -> None:
+        """Take it unless the same was said of the same artifact before."""
+        mark: object = (text, name, place.artifact)
+        size = len(text)
+        if size > _LONGEST_JOINED:
+            # Hashing 20 MB takes longer than all the rest; comparing does only where length and ends agree.
+            mark = (size, text[:_ENDS], text[-_ENDS:], name, place.artifact)
         if self._seen.get(mark) == text:
-            return False
+            return
         self._seen[mark] = text
-        self._characters -= min(len(text), self._most_of_one)
-        return True
+        self.items.append(Item(place.rank, phase, name, text, place.reference))
+        self._room -= min(max(size, _SHORTEST), self._most_of_one)
 
 
 class _Reader:
@@ -170,77 +126,84 @@ class _Reader:
         self.unread = 0
         self.characters = 0
         self._phase = phase
-        self._buckets = [_Bucket(budget) for _ in Rank]
+        self._buckets: defaultdict[Rank, _Bucket] = defaultdict(partial(_Bucket, budget))
         # Containers stay alive while we read, so an id names one of them.
-        self._opened: set[tuple[int, int, bool]] = set()
+        self._opened: set[tuple[int, Rank, bool]] = set()
         self._levels: list[_Level] = []
 
     def in_order(self) -> tuple[Item, ...]:
-        return tuple(item for bucket in self._buckets for item in bucket.items)
+        return tuple(item for rank in sorted(self._buckets) for item in self._buckets[rank].items)
 
     def read(self, value: object, without: frozenset[str]) -> None:
-        self._take("", value, _Place(), without)
-        for _ in range(MOST_ENTRIES):
-            entry = self._next()
-            if entry is None:
-                return
-            self._take(*entry)
-        self._leave(sum(level.left for level in self._levels))
+        self._take("", value, Place(), without)
+        for name, child, place in islice(self._walk(), MOST_ENTRIES):
+            if isinstance(child, str):
+                self._add(name, child, place)
+            else:
+                self._take(name, child, place)
+        self._leave(sum(length_hint(level.source) for level in self._levels))
         self._levels.clear()
 
-    def _next(self) -> tuple[str, object, _Place] | None:
+    def _walk(self) -> Iterator[_Entry]:
+        """Entries, depth first; whoever takes one may open or close a level."""
         while self._levels:
             level = self._levels[-1]
             for entry in level.entries:
-                level.left -= 1
-                return entry
-            self._levels.pop()
-        return None
+                yield entry
+                if not self._levels or self._levels[-1] is not level:
+                    break
+            else:
+                self._levels.pop()
 
-    def _take(self, name: str, value: object, place: _Place, without: frozenset[str] = frozenset()) -> None:
-        if isinstance(value, str) or not isinstance(value, _CONTAINERS):
-            self._add(name, _scalar(value), place)
+    def _take(self, name: str, value: object, place: Place, without: frozenset[str] = frozenset()) -> None:
+        if not isinstance(value, _CONTAINERS):
+            self._add(name, scalar(value), place)
             return
-        mark = (id(value), place.rank.value, place.settled)
+        rank, settled, *_ = place
+        mark = (id(value), rank, settled)
         if mark in self._opened:
             return
         self._opened.add(mark)
-        if place.settled and self._buckets[place.rank].full:
+        if settled and self._buckets[rank].full:
             self._leave(len(value))
         elif isinstance(value, dict):
             self._open(name, value, place, without)
         else:
-            newest_first = reversed(value) if isinstance(value, list | tuple) else _in_order(value)
-            self._levels.append(_Level(zip(repeat(name), newest_first, repeat(place)), len(value), place))
+            source = reversed(value) if isinstance(value, (list, tuple)) else self._in_order(value)
+            self._levels.append(_Level(zip(repeat(name), source, repeat(place)), source, place))
 
-    def _open(self, name: str, value: dict[object, object], place: _Place, without: frozenset[str]) -> None:
-        task, artifact = _pointer(value, _TASK, "task "), _pointer(value, _ARTIFACT)
-        if task or artifact:
-            place = _Place(place.rank, place.settled, task or place.task, artifact or place.artifact)
-        entries = _entries(value, place)
-        if without:
-            entries = [entry for entry in entries if entry[0] not in without]
-        self._leave(max(0, len(value) - MOST_ENTRIES))
+    def _open(self, name: str, value: dict[object, object], place: Place, without: frozenset[str]) -> None:
+        place = place.pointed(value)
+        entries = _entries(value, place, without)
+        if len(value) > MOST_ENTRIES:
+            self._leave(len(value) - MOST_ENTRIES)
         joined = _joined(entries, place) if place.settled or self._levels else None
         if joined is None:
-            self._levels.append(_Level(iter(entries), len(entries), place))
+            source = iter(entries)
+            self._levels.append(_Level(source, source, place))
         else:
-            self._add(name, joined or artifact or task, place)
+            self._add(name, joined or place.artifact or place.task, place)
 
-    def _add(self, name: str, text: str, place: _Place) -> None:
+    def _in_order(self, values: set[object] | frozenset[object]) -> Iterator[object]:
+        """A set in an order that does not depend on the hashes of this process."""
+        self._leave(max(0, len(values) - MOST_ENTRIES))
+        few = islice(values, MOST_ENTRIES)
+        return iter(sorted(few, key=lambda value: (type(value).__name__, scalar(value))))
+
+    def _add(self, name: str, text: str, place: Place) -> None:
         if not text or (text[0].isspace() and text[:_BLANK].isspace()):
             self._leave(len(text) > _BLANK)
             return
         bucket = self._buckets[place.rank]
         if bucket.full:
             self._leave(1 + self._rest_of_list(place), len(text))
-        elif bucket.is_new(name, text):
-            bucket.items.append(Item(place.rank, self._phase, name, text, place.reference))
+        else:
+            bucket.add(self._phase, name, text, place)
 
-    def _rest_of_list(self, place: _Place) -> int:
+    def _rest_of_list(self, place: Place) -> int:
         """Stop reading a list in which no other rank can follow; how many entries it has left."""
         if place.settled and self._levels and self._levels[-1].place is place:
-            return self._levels.pop().left
+            return length_hint(self._levels.pop().source)
         return 0
 
     def _leave(self, entries: int, length: int = _TYPICAL) -> None:
@@ -248,73 +211,31 @@ class _Reader:
         self.characters += entries * length
 
 
-def _entries(value: dict[object, object], place: _Place) -> list[tuple[str, object, _Place]]:
+def _entries(value: dict[object, object], place: Place, without: frozenset[str]) -> list[_Entry]:
     """What stands in an object, by rank and then by key; pointers are no content."""
-    entries = []
+    found = []
     for key, child in islice(value.items(), MOST_ENTRIES):
-        if key in _POINTERS and not isinstance(child, _CONTAINERS):
+        if key in without or (key in POINTERS and not isinstance(child, _CONTAINERS)):
             continue
-        name = _scalar(key)
-        below = _below(name[:_LONGEST_NAME].strip().lower().replace(" ", "_"), place)
-        entries.append((name, child, below))
-    entries.sort(key=lambda entry: (entry[2].rank, entry[0]))
-    return [(_label(name, below, place), child, below) for name, child, below in entries]
+        name = key if isinstance(key, str) else scalar(key)
+        said = meaning(name)
+        below = place if said.rank is None else place.below(said)
+        found.append((below.rank, name, said.label if below is place else "", child, below))
+    if len(found) > 1:
+        found.sort(key=_BY_RANK_AND_KEY)
+    return [entry[2:] for entry in found]
 
 
-def _below(key: str, place: _Place) -> _Place:
-    if key in _CONTENT:
-        return _Place(Rank.OUTPUT, settled=True, task=place.task, artifact=place.artifact)
-    if place.settled or key not in _RANKS:
-        return place
-    return _Place(_RANKS[key], settled=True, task=place.task, artifact=place.artifact)
-
-
-def _label(name: str, below: _Place, place: _Place) -> str:
-    """The key as it is shown, or "" where the rank or the value says as much."""
-    if below is not place or name in _PLAIN:
-        return ""
-    return name if name.isidentifier() and len(name) <= _LONGEST_NAME else short(name, _LONGEST_NAME)
-
-
-def _joined(entries: list[tuple[str, object, _Place]], place: _Place) -> str | None:
+def _joined(entries: Iterable[_Entry], place: Place) -> str | None:
     """A small flat object as one text ("cause: a race; since: 1.2"); None where it is not one."""
     parts = []
     for name, child, below in entries:
         if below is not place or isinstance(child, _CONTAINERS):
             return None
-        text = _scalar(child)
+        text = scalar(child)
         if len(text) > _LONGEST_JOINED:
             return None
         if text:
             parts.append(f"{name}: {text}" if name else text)
     joined = "; ".join(parts)
     return joined if len(joined) <= _LONGEST_JOINED else None
-
-
-def _pointer(value: dict[object, object], keys: Iterable[str], what: str = "") -> str:
-    for key in keys:
-        found = value.get(key)
-        if isinstance(found, str | int) and (text := short(_scalar(found), _LONGEST_REFERENCE)):
-            return what + text
-    return ""
-
-
-def _in_order(values: Iterable[object]) -> Iterator[object]:
-    """A set in an order that does not depend on the hashes of this process."""
-    few = islice(values, MOST_ENTRIES)
-    return iter(sorted(few, key=lambda value: (type(value).__name__, _scalar(value))))
-
-
-def _scalar(value: object) -> str:
-    """A value as text; "" for None, and only the type of what is no JSON."""
-    if isinstance(value, str):
-        return value
-    match value:
-        case None:
-            return ""
-        case int() if value.bit_length() > _LONGEST_INTEGER:
-            return f"(an integer of {value.bit_length():,} bits)"
-        case bool() | int() | float():
-            return str(value)
-        case _:
-            return f"({type(value).__name__})"

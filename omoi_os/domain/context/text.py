@@ -14,7 +14,7 @@ _HALF: Final = re.compile("[\ud800-\udfff]")
 
 # Encoding takes 40 times longer per token in an endless run of one character ("=" has tokens of 64).
 _LONG_WORD: Final = 64
-_RUN: Final = re.compile(r"(\S)\1{31}(?=\1)")
+_RUN: Final = re.compile(r"(\S)\1{15}(?=\1)")
 
 _JOINERS: Final = frozenset("\u200d\ufe0e\ufe0f")
 _MOST_MARKS: Final = 32
@@ -25,13 +25,39 @@ def clean(text: str) -> str:
 
     Words are separated by one space each, so that the tokens of its parts add up exactly.
     """
+    if _is_clean(text):
+        return text
+    text = " ".join(text.split())
     if not text.isprintable():
-        text = _HALF.sub("\ufffd", _NOISE.sub(" ", text))
-    words = text.split()
-    line = " ".join(words)
-    if len(line) > _LONG_WORD < max(map(len, words)):
-        line = _RUN.sub(r"\g<0> ", line)
-    return line.replace("<|", "< |")
+        text = " ".join(_HALF.sub("\ufffd", _NOISE.sub(" ", text)).split())
+    if _has_long_word(text):
+        text = _RUN.sub(r"\g<0> ", text)
+    return text.replace("<|", "< |")
+
+
+def all_clean(texts: list[str]) -> list[str]:
+    """`clean` for each of `texts`; most often none needs it, which is quicker to see of all at once."""
+    return texts if _is_clean(" ".join(texts)) else [clean(text) for text in texts]
+
+
+def _is_clean(text: str) -> bool:
+    # Printable text has no white space but spaces.
+    return (
+        text.isprintable()
+        and "  " not in text
+        and text[:1] != " " != text[-1:]
+        and "<|" not in text
+        and not _has_long_word(text)
+    )
+
+
+def _has_long_word(line: str) -> bool:
+    start = 0
+    while len(line) - start > _LONG_WORD:
+        start = line.rfind(" ", start, start + _LONG_WORD + 1) + 1
+        if not start:
+            return True
+    return False
 
 
 def short(text: str, most: int) -> str:
@@ -41,14 +67,9 @@ def short(text: str, most: int) -> str:
 
 
 def end_of_head(text: str, end: int) -> int:
-    """Where to cut `text` at or before `end`: between words if one is near, else between whole characters."""
-    if end >= len(text):
-        return len(text)
-    space = text.rfind(" ", max(0, end - 24), end + 1)
-    if space > 0:
-        return space
+    """Where to cut `text` at or before `end`, so that no character loses a part of itself."""
     least = max(0, end - _MOST_MARKS)
-    while end > least and (_joins(text[end]) or text[end - 1] == "\u200d"):
+    while least < end < len(text) and (_joins(text[end]) or text[end - 1] == "\u200d"):
         end -= 1
     return end
 

@@ -1,0 +1,136 @@
+"""What the keys of a context mean. They are only a custom: any other key may occur, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from omoi_os.domain.context.items import Rank
+from omoi_os.domain.context.text import short
+
+LONGEST_NAME: Final = 60
+_LONGEST_REFERENCE: Final = 200
+_LONGEST_INTEGER: Final = 4_096  # bits; Python refuses to write out more than 4,300 digits
+
+_RANKS: Final = {
+    "decisions": Rank.DECISION,
+    "decision": Rank.DECISION,
+    "key_decisions": Rank.DECISION,
+    "blocking_reasons": Rank.BLOCKING,
+    "blockers": Rank.BLOCKING,
+    "artifacts": Rank.ARTIFACT,
+    "artifact": Rank.ARTIFACT,
+    "risks": Rank.RISK,
+    "risk": Rank.RISK,
+    "summary": Rank.OUTCOME,
+    "summaries": Rank.OUTCOME,
+    "outcome": Rank.OUTCOME,
+    "outcomes": Rank.OUTCOME,
+    "feedback": Rank.OUTCOME,
+    "notes": Rank.NOTE,
+    "note": Rank.NOTE,
+    "outputs": Rank.OUTPUT,
+    "output": Rank.OUTPUT,
+}
+_CONTENT: Final = frozenset({"content", "artifact_content"})
+_TASK: Final = ("task_id", "task")
+_ARTIFACT: Final = ("artifact_path", "path", "artifact", "artifact_id")
+POINTERS: Final = frozenset({*_TASK, *_ARTIFACT, "ticket_id", "phase_id"})
+_PLAIN: Final = frozenset(
+    {
+        "text",
+        "title",
+        "type",
+        "artifact_type",
+        "description",
+        "decision",
+        "risk",
+        "note",
+        "message",
+        "summary",
+    }
+)
+
+
+class Place(NamedTuple):
+    """Where the walk is.
+
+    Attributes:
+        settled: A key has named the rank; nothing below it can name another.
+    """
+
+    rank: Rank = Rank.OUTPUT
+    settled: bool = False
+    task: str = ""
+    artifact: str = ""
+    reference: str = ""
+
+    def below(self, key: Key) -> Place:
+        """Where the value of `key` is."""
+        if key.rank is None or (self.settled and not key.content):
+            return self
+        return self._replace(rank=key.rank, settled=True) if self.reference else _SETTLED[key.rank]
+
+    def pointed(self, value: dict[object, object]) -> Place:
+        """Where the values of an object are that may say which task or artifact it is about."""
+        if value.keys().isdisjoint(POINTERS):
+            return self
+        task = _pointer(value, _TASK, "task ") or self.task
+        artifact = _pointer(value, _ARTIFACT) or self.artifact
+        both = f"{task}, {artifact}" if task and artifact else task or artifact
+        return Place(self.rank, self.settled, task, artifact, both)
+
+
+_SETTLED: Final = {rank: Place(rank, settled=True) for rank in Rank}
+
+
+class Key(NamedTuple):
+    """What a key says.
+
+    Attributes:
+        label: How it is shown; "" where the value says it all.
+        rank: That of what stands below it, or None if it names none.
+        content: Whether that holds even where another key has named the rank before.
+    """
+
+    label: str
+    rank: Rank | None = None
+    content: bool = False
+
+
+def meaning(name: str) -> Key:
+    """What the key `name` says."""
+    return _meaning(name) if len(name) <= LONGEST_NAME else Key(short(name, LONGEST_NAME))
+
+
+@lru_cache(1_000)
+def _meaning(name: str) -> Key:
+    plain = name.strip().lower().replace(" ", "_")
+    content = plain in _CONTENT
+    rank = Rank.OUTPUT if content else _RANKS.get(plain)
+    return Key("" if name in _PLAIN else short(name, LONGEST_NAME), rank, content)
+
+
+def _pointer(value: dict[object, object], keys: Iterable[str], what: str = "") -> str:
+    for key in keys:
+        if key in value:
+            found = value[key]
+            if isinstance(found, (str, int)) and (text := short(scalar(found), _LONGEST_REFERENCE)):
+                return what + text
+    return ""
+
+
+def scalar(value: object) -> str:
+    """A value as text; "" for None, and only the type of what is no JSON."""
+    if isinstance(value, str):
+        return value
+    match value:
+        case None:
+            return ""
+        case int() if value.bit_length() > _LONGEST_INTEGER:
+            return f"(an integer of {value.bit_length():,} bits)"
+        case bool() | int() | float():
+            return str(value)
+        case _:
+            return f"({type(value).__name__})"

@@ -1,0 +1,150 @@
+"""Lines of a summary, and how many of them fit into a number of tokens.
+
+Tokens of two texts add up exactly where the second begins with one space between visible characters, or on a
+new line that begins with neither white space nor "/": o200k_base and cl100k_base split there before they
+merge. So lines begin with "- " and have single spaces only, and many are counted at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Final
+
+from omoi_os.domain.context.cutting import Meter, head_of
+from omoi_os.domain.context.items import Item, Rank
+from omoi_os.domain.context.text import all_clean
+
+_CUT: Final = " … [cut]"
+_LEAST_CUT: Final = 4
+"""Tokens of its own text that an item must keep to be worth cutting."""
+
+_FAR: Final = 1.25
+"""A text this much longer than the room should hold is not encoded to see if it fits: cutting tells, too."""
+
+_CAREFUL: Final = 0.9
+"""How much of the room several lines may be expected to need: those that do not fit are counted in vain."""
+
+_FRAME: Final = 7
+"""Tokens of a line around its text, more or less."""
+
+_DENSEST: Final = 8.0
+_SPARSEST: Final = 0.25
+_NAMES: Final = tuple(rank.name.lower() for rank in Rank)
+_NOTHING: Final = "(no printable text)"
+
+
+class Line:
+    """An item on its way into the summary.
+
+    Attributes:
+        text: The line, as soon as it was made.
+        given: Tokens set aside for it while it is not whole; 0 while it is left out.
+    """
+
+    text = ""
+    given = 0
+    whole = False
+
+    def __init__(self, item: Item) -> None:
+        self.item = item
+
+
+class Filler:
+    """Makes lines, counts them, and learns from them how many characters a token of this context has.
+
+    Attributes:
+        used: The tokens of all lines that were made whole.
+    """
+
+    def __init__(self, meter: Meter) -> None:
+        self.used = 0
+        self._meter = meter
+        # Few characters for each token, so that the first lines, of an unknown script, are few.
+        self._characters = 20
+        self._tokens = 10
+        self._density = 2.0
+        self._frames: dict[str, int] = {}
+
+    def fill(self, lines: Sequence[Line], room: int) -> tuple[int, int]:
+        """Make the first `lines` whole, as many as fit into `room`.
+
+        Returns:
+            How many, and the room that is left.
+        """
+        done, most = 0, len(lines)
+        while batch := self._batch(islice(lines, done, done + most), room):
+            tokens = self._count(batch)
+            if tokens <= room:
+                self._keep(batch, tokens)
+                done, room = done + len(batch), room - tokens
+            else:
+                most = len(batch) // 2
+        return done, room
+
+    def fill_all(self, lines: Sequence[Line], room: int) -> bool:
+        """Make all of `lines` whole if they fit into `room`, else none."""
+        if sum([len(line.item.text) for line in lines]) > _FAR * room * self._density:
+            return False
+        tokens = self._count(lines)
+        if tokens <= room:
+            self._keep(lines, tokens)
+        return tokens <= room
+
+    def least(self, line: Line) -> int:
+        """The tokens below which nothing worth reading would be left of it."""
+        return self._frame(line.item) + _LEAST_CUT
+
+    def cut(self, line: Line) -> int:
+        """Make the line that fits into what it was given; returns how much of that it does not need."""
+        frame, given = self._frame(line.item), line.given
+        head = head_of(line.item.text, given - frame, self._meter, self._density)
+        line.text, line.given, line.whole = "", 0, False
+        if head.text:
+            line.text = rendered(line.item, head.text if head.whole else head.text + _CUT)
+            line.given, line.whole = frame + head.tokens, head.whole
+        return given - line.given
+
+    def _batch(self, lines: Iterable[Line], room: int) -> list[Line]:
+        """The next lines that should fit; at least one, unless it is far too long."""
+        batch: list[Line] = []
+        left = room * self._density
+        most = left * _FAR
+        for line in lines:
+            most -= len(line.item.text) + _FRAME * self._density
+            if most < 0:
+                break
+            if not batch:
+                most -= left * (_FAR - _CAREFUL)
+            batch.append(line)
+        return batch
+
+    def _count(self, lines: Sequence[Line]) -> int:
+        made = [line for line in lines if not line.text]
+        for line, body in zip(made, all_clean([line.item.text for line in made]), strict=True):
+            line.text = rendered(line.item, body)
+        tokens = self._meter.count("".join([line.text for line in lines]))
+        self._characters += sum([len(line.item.text) for line in lines])
+        self._tokens += max(0, tokens - _FRAME * len(lines))
+        self._density = min(_DENSEST, max(_SPARSEST, self._characters / self._tokens))
+        return tokens
+
+    def _keep(self, lines: Iterable[Line], tokens: int) -> None:
+        self.used += tokens
+        for line in lines:
+            line.given, line.whole = 0, True
+
+    def _frame(self, item: Item) -> int:
+        """The tokens of its line if nothing of its text is shown."""
+        frame = rendered(item, _CUT.strip())
+        if frame not in self._frames:
+            self._frames[frame] = self._meter.count(frame)
+        return self._frames[frame]
+
+
+def rendered(item: Item, body: str) -> str:
+    """One line of a summary: "- decision (design): keep one store [task 7]"."""
+    phase = f" ({item.phase})" if item.phase else ""
+    name = f" {item.name}:" if item.name else ""
+    reference = f" [{item.reference}]" if item.reference else ""
+    return f"- {_NAMES[item.rank]}{phase}:{name} {body or _NOTHING}{reference}\n"
