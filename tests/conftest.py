@@ -68,7 +68,7 @@ def workspace(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def services(db_service: DatabaseService, tmp_path: Path) -> Services:
-    return services_on(db_service, Settings(workspace_roots=str(tmp_path)))
+    return services_on(db_service, Settings(workspace_roots=str(tmp_path), workspaces=tmp_path / "snapshots"))
 
 
 @pytest.fixture

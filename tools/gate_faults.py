@@ -42,6 +42,9 @@ GATE: Final = "omoi_os/services/phase_gate.py"
 PHASES: Final = "omoi_os/services/phase_service.py"
 STORE: Final = "omoi_os/store/gates.py"
 WAIVING: Final = "omoi_os/services/waivers.py"
+QUOTES: Final = "omoi_os/domain/judging/quotes.py"
+CHECKING: Final = "omoi_os/domain/judging/checking.py"
+JUDGING: Final = "tests/test_judging.py"
 
 _DECIDING: Final = (
     Fault(
@@ -222,8 +225,8 @@ _STALENESS: Final = (
     Fault(
         "the_transaction_compares_nothing",
         GATE,
-        "        return inputs_of(review.policy, given, ground, covering(review.policy, given, ground)) == ",
-        "        return True or ",
+        "        return self._inputs(review.policy, given, ground) == before",
+        "        return True",
         (IN_TRANSACTION,),
     ),
     Fault(
@@ -429,4 +432,93 @@ _WAIVING: Final = (
     ),
 )
 
-FAULTS: Final[tuple[Fault, ...]] = (*_DECIDING, *_DIGESTS, *_STALENESS, *_REVIEWING, *_WAIVING)
+_JUDGING: Final = (
+    Fault(
+        "a_quote_is_not_looked_up",
+        QUOTES,
+        "_stands_in(plain, _plain(text)) else",
+        "True else",
+        (JUDGING,),
+    ),
+    Fault(
+        "a_quote_of_any_text_will_do",
+        QUOTES,
+        "    text = sources.text(where)",
+        """    text = " ".join(getattr(sources, "texts", {}).values())""",
+        (JUDGING,),
+    ),
+    Fault(
+        "a_torn_word_is_a_quote",
+        QUOTES,
+        "        if not _tears(text, start) and not _tears(text, start + len(quote)):",
+        "        if True:",
+        (JUDGING,),
+    ),
+    Fault(
+        "a_pass_needs_no_proof",
+        CHECKING,
+        """        return _unknown(criterion, "judge_quote_unproven", flaw)""",
+        "        pass",
+        (JUDGING,),
+    ),
+    Fault(
+        "the_first_of_two_answers_counts", CHECKING, "    if len(own) != 1:", "    if not own:", (JUDGING,)
+    ),
+    Fault(
+        "the_code_of_the_review_is_ignored",
+        CHECKING,
+        "given.answers if given.review == code else []",
+        "given.answers",
+        (JUDGING,),
+    ),
+    Fault(
+        "a_judge_is_asked_though_a_rule_failed",
+        "omoi_os/services/judging.py",
+        "    if any(finding.holds_gate and finding.outcome is Outcome.FAIL for finding in findings):",
+        "    if False:",
+        (JUDGING,),
+    ),
+    Fault(
+        "the_verdict_forgets_the_prompts",
+        RECORD,
+        "        prompts=judge.prompts,",
+        "        prompts=None,",
+        ("tests/test_gate_judged.py::test_another_model_or_other_prompts_make_the_verdict_stale",),
+    ),
+    Fault(
+        "the_verdict_forgets_the_judge",
+        GATE,
+        "        verdict = decide(waive((*rules, *judged.findings), waivers))",
+        "        verdict = decide(rules)",
+        ("tests/test_gate_judged.py::test_what_the_judge_finds_missing_blocks_with_its_reason",),
+    ),
+)
+
+_GOING_BACK: Final = (
+    Fault(
+        "old_evidence_counts_after_a_regression",
+        STORE,
+        "artifact_type = wanted.artifact_type AND collected_at > {_SINCE}",
+        "artifact_type = wanted.artifact_type",
+        ("tests/test_regression.py",),
+    ),
+    Fault(
+        "old_tasks_count_after_a_regression",
+        STORE,
+        """_COUNTS: Final = f"tasks WHERE {_OF_PHASE} AND created_at > {_SINCE}\"""",
+        """_COUNTS: Final = f"tasks WHERE {_OF_PHASE}\"""",
+        ("tests/test_regression.py",),
+    ),
+    Fault(
+        "results_are_not_collected_before_a_regression",
+        PHASES,
+        "            self.gates.collect_artifacts(ticket_id, phase, session=session)",
+        "            pass",
+        ("tests/test_regression.py",),
+    ),
+)
+
+FAULTS: Final[tuple[Fault, ...]] = (
+    *(*_DECIDING, *_DIGESTS, *_STALENESS, *_REVIEWING, *_WAIVING),
+    *(*_JUDGING, *_GOING_BACK),
+)

@@ -34,6 +34,8 @@ app.command("omoi_os.cli.gate:app", name="gate", help="Look at a ticket's gate; 
 app.command("omoi_os.cli.serve:serve", name="serve", help="Serve the HTTP API on this machine.")
 app.command("omoi_os.cli.init:init", name="init", help="Write a policy file to begin with.")
 app.command("omoi_os.cli.policy:app", name="policy", help="Check, explain and compare policies.")
+app.command("omoi_os.cli.judge:app", name="judge", help="Find out how far the judge can be relied on.")
+app.command("omoi_os.cli.doctor:doctor", name="doctor", help="Check what omoi needs on this machine.")
 app.command("omoi_os.cli.database:app", name="db", help="Look after the database.")
 
 

@@ -25,7 +25,23 @@ def question_to_show(question: JudgeQuestion, key: str) -> JudgeQuestion:
         description=clean(question.description),
         context=clean(question.context),
         artifacts=tuple(
-            replace(item, text=None if item.text is None else clean(item.text)) for item in question.artifacts
+            replace(
+                item,
+                text=None if item.text is None else clean(item.text),
+                path=clean(item.path),
+                problem=clean(item.problem),
+            )
+            for item in question.artifacts
+        ),
+        measured=tuple(
+            replace(
+                finding,
+                found=clean(finding.found),
+                needed=clean(finding.needed),
+                artifact=clean(finding.artifact),
+                fix=clean(finding.fix),
+            )
+            for finding in question.measured
         ),
         claims=tuple(replace(claim, text=clean(claim.text)) for claim in question.claims),
     )

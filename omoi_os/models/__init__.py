@@ -4,6 +4,7 @@ from omoi_os.models.agent import Agent
 from omoi_os.models.base import Base
 from omoi_os.models.event import Event
 from omoi_os.models.gate_waiver import GateWaiver
+from omoi_os.models.judge_calibration import JudgeCalibration
 from omoi_os.models.phase_context import PhaseContext
 from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
 from omoi_os.models.phase_gate_result import PhaseGateResult
@@ -18,6 +19,7 @@ __all__ = [
     "Base",
     "Event",
     "GateWaiver",
+    "JudgeCalibration",
     "PhaseContext",
     "PhaseGateArtifact",
     "PhaseGateResult",

@@ -38,6 +38,15 @@ RETRYABLE = (
 )
 """Failed tasks that may be tried again; computed from the row, so that it holds for rows of any origin."""
 
+UNATTENDED_SECONDS = 24 * 3600
+"""Time limit of a task without one whose holder is not registered: nobody would notice its silence."""
+
+LATE = f"""
+{IN_FLIGHT} AND coalesce(started_at, assigned_at) + make_interval(secs => coalesce(timeout_seconds,
+    CASE WHEN NOT EXISTS (SELECT FROM agents WHERE agents.id = tasks.assigned_agent_id)
+         THEN {UNATTENDED_SECONDS} END)) < clock_timestamp()
+"""
+
 
 class Task(Base):
     """One assignment of a ticket's phase.
@@ -76,6 +85,9 @@ class Task(Base):
             "dependencies",
             postgresql_using="gin",
             postgresql_ops={"dependencies": "jsonb_path_ops"},
+            # A list of entries to be sorted in later is read as a whole at each step of a cascade: 44 s
+            # for 20,000 new tasks instead of 2 s.
+            postgresql_with={"fastupdate": "off"},
             postgresql_where=text(WAITING),
         ),
         Index("idx_tasks_in_flight", "assigned_agent_id", "id", postgresql_where=text(IN_FLIGHT)),

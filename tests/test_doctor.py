@@ -1,0 +1,145 @@
+"""What `omoi doctor` says of a machine, and that it says no key."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from omoi_os.errors import DatabaseUnavailable
+from omoi_os.judge.scripted import Answer, Script, ScriptedModel, fails, finishes, hangs_up, says
+from omoi_os.services.doctor import Check, State, examine
+from omoi_os.settings import Settings
+from tests.agent_runs import always, load_library
+from tests.command import omoi
+
+pytestmark = pytest.mark.filterwarnings("ignore:Cost calculation failed:UserWarning")
+KEY = "sk-live-0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def _library() -> None:
+    load_library()
+
+
+@contextmanager
+def reached() -> Iterator[None]:
+    yield
+
+
+def unreachable() -> AbstractContextManager[None]:
+    raise DatabaseUnavailable("nobody answers at db:5432")
+
+
+def settings(folder: Path, **changes: Any) -> Settings:
+    return Settings(**{"home": folder / "home", "workspace_roots": str(folder), **changes})
+
+
+def checks(given: Settings, database: Any = reached) -> dict[str, Check]:
+    return {check.name: check for check in examine(given, database)}
+
+
+def test_a_machine_without_a_model_is_fine_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = checks(settings(tmp_path))
+    assert list(found) == [
+        "python",
+        "git",
+        "database",
+        "policy",
+        "workspaces",
+        "snapshots",
+        "prompts",
+        "vocabulary",
+        "judge",
+    ]
+    assert {name for name, check in found.items() if check.state is not State.OK} == {"judge"}
+    assert found["judge"].state is State.SKIPPED
+    assert "OMOI_JUDGE_MODEL" in found["judge"].found
+
+
+def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "omoi.yaml").write_text("version: 1\nphases: 3\n")
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    given = settings(
+        tmp_path,
+        policy=tmp_path / "omoi.yaml",
+        workspace_roots=f"{tmp_path}:{tmp_path / 'nowhere'}",
+        workspaces=tmp_path / "file" / "snapshots",
+        prompts=tmp_path / "prompts",
+    )
+    found = checks(given, unreachable)
+    wrong = {name: check for name, check in found.items() if check.state is State.FAIL}
+    assert set(wrong) == {"git", "database", "policy", "workspaces", "snapshots", "prompts"}
+    assert all(check.fix for check in wrong.values())
+    assert "omoi.yaml:2:" in wrong["policy"].found
+    assert "nowhere" in wrong["workspaces"].found
+    assert "db:5432" in wrong["database"].found
+
+
+def test_a_git_that_does_not_run_is_not_a_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "git"
+    program.write_text("#!/bin/sh\nexit 3\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert checks(settings(tmp_path))["git"].state is State.FAIL
+
+
+ANSWERS: list[tuple[str, Answer, State, str]] = [
+    ("answers", finishes(ready=True), State.OK, "answers in"),
+    ("prose", says("I am ready."), State.FAIL, "can call tools"),
+    ("empty", says(""), State.FAIL, "can call tools"),
+    ("wrong shape", finishes(ready="yes"), State.FAIL, "can call tools"),
+    ("401", fails(401, f"Incorrect API key provided: {KEY}"), State.FAIL, "OMOI_JUDGE_API_KEY"),
+    ("404", fails(404, "The model does not exist", code="model_not_found"), State.FAIL, "OMOI_JUDGE_MODEL"),
+    ("429", fails(429, "slow down"), State.FAIL, "Wait"),
+    ("quota", fails(429, "You exceeded your quota", code="insufficient_quota"), State.FAIL, "quota"),
+    ("500", fails(500), State.FAIL, "OMOI_JUDGE_BASE_URL"),
+    ("hangs up", hangs_up(), State.FAIL, "OMOI_JUDGE_BASE_URL"),
+    ("refuses", says(None, refusal="no"), State.FAIL, "refuses"),
+]
+
+
+@pytest.mark.usefixtures("_library")
+@pytest.mark.parametrize(
+    ("answer", "state", "said"), [one[1:] for one in ANSWERS], ids=[one[0] for one in ANSWERS]
+)
+def test_the_model_is_asked_once_and_the_answer_explained(
+    tmp_path: Path, answer: Answer, state: State, said: str
+) -> None:
+    script: Script = always(answer)
+    with ScriptedModel(script) as model:
+        given = settings(
+            tmp_path,
+            judge_model="openai/scripted",
+            judge_api_key=SecretStr(KEY),
+            judge_base_url=model.url,
+        )
+        check = checks(given)["judge"]
+    assert len(model.requests) == 1
+    assert check.state is state, check
+    assert said in f"{check.found} {check.fix}"
+    assert KEY not in f"{check}"
+
+
+def test_the_command_says_it_in_lines_and_as_json(tmp_path: Path) -> None:
+    database = "postgresql://u:canary-5f0c7d1e9a@127.0.0.1:9/x"
+    lines = omoi("doctor", cwd=tmp_path, OMOI_DATABASE_URL=database, OMOI_WORKSPACE_ROOTS=str(tmp_path))
+    assert lines.returncode == 1, lines.stderr
+    assert "FAIL" in lines.stdout
+    assert "canary" not in lines.stdout + lines.stderr
+    told = omoi(
+        "doctor", "--json", cwd=tmp_path, OMOI_DATABASE_URL=database, OMOI_WORKSPACE_ROOTS=str(tmp_path)
+    )
+    states = {check["name"]: check["state"] for check in json.loads(told.stdout)}
+    assert (states["database"], states["git"], states["judge"]) == ("fail", "ok", "skipped")
