@@ -13,6 +13,7 @@ from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.errors import DatabaseUnavailable, EmbeddedDatabaseError
 from omoi_os.evidence.snapshot_store import sweep
 from omoi_os.services.agent_health import AgentHealthService
+from omoi_os.services.calibration import CalibrationService
 from omoi_os.services.context_service import ContextService
 from omoi_os.services.context_summarizer import ContextSummarizer
 from omoi_os.services.database import DatabaseService
@@ -71,7 +72,8 @@ def services_on(db: DatabaseService, settings: Settings) -> Services:
     """The services on a database that is ready."""
     policies = PolicyService.opened(settings)
     contexts = ContextService(db, summarizer=ContextSummarizer(Tokens(settings.encoding)))
-    judging = Judging(AgentJudge.opened(settings), contexts)
+    judge = AgentJudge.opened(settings)
+    judging = Judging(judge, contexts, CalibrationService(db, judge))
     gates = PhaseGateService(db, policies=policies, snapshots=settings.snapshots, judging=judging)
     queue = TaskQueueService(db)
     generator = TaskGeneratorService(db, queue)

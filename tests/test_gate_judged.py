@@ -248,3 +248,29 @@ def test_a_folder_is_judged_from_the_command_line(
     assert json.loads(judged.stdout)["judge"]["asked"] is True
     assert "model calls" in shown.stdout
     assert KEY not in judged.stdout + judged.stderr + shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "code"),
+    [("auto", "passed", None), ("required", "inconclusive", "judge_not_calibrated")],
+)
+def test_a_judge_without_a_calibration_that_the_policy_asks_for_does_not_decide(
+    mode: str, status: str, code: str | None, ticket: str, db_service: DatabaseService, tmp_path: Path
+) -> None:
+    policy = tmp_path / "omoi.yaml"
+    policy.write_text(
+        f"version: 1\nphases:\n  requirements:\n    judge:\n      mode: {mode}\n      max_wrong_passes: 10\n"
+    )
+    with ScriptedModel(answers("met", bounded="not_met")) as server:
+        settings = Settings(
+            policy=policy,
+            home=tmp_path / "home",
+            judge_model="openai/scripted",
+            judge_api_key=SecretStr(KEY),
+            judge_base_url=server.url,
+        )
+        result = services_on(db_service, settings).gates.validate_gate(ticket, Phase.REQUIREMENTS)
+    details = result.validation_result or {}
+    assert (result.gate_status, details["code"]) == (status, code)
+    told = [item["severity"] for item in details["findings"] if item["code"] == "judge_not_met"]
+    assert told == (["warn"] if mode == "auto" else [])

@@ -92,6 +92,11 @@ def without_secrets(text: str, *secrets: str) -> str:
     return redact(without_known_secrets(text, *secrets))
 
 
+def learn(*secrets: str) -> None:
+    """Know secrets that came from elsewhere, such as a model's key: no tool shows them from now on."""
+    _taken.update(secret for secret in secrets if secret)
+
+
 def _take_out() -> None:
     for name, value in list(os.environ.items()):
         if _SECRET.search(name) or _URL_PASSWORD.search(value):

@@ -8,7 +8,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Final
 
-from omoi_os.judge.environment import prepare
+from omoi_os.judge.environment import learn, prepare
 from omoi_os.judge.halt import Halt
 from omoi_os.judge.loop import agent_loop
 from omoi_os.judge.run import AgentRun, AgentTask, Host, Limits, Model, RunOutcome
@@ -55,6 +55,7 @@ class Executor:
     def _start(self, task: AgentTask) -> tuple[Halt, concurrent.futures.Future[AgentRun]]:
         from omoi_os.judge.drive import drive  # noqa: PLC0415 loads OpenHands
 
+        learn(self.model.api_key.get_secret_value())
         loop = agent_loop()
         halt = Halt(loop)
         run = drive(task, self.model, self.limits, self.host, halt)

@@ -77,9 +77,12 @@ class Fence:
 
     def around(self, name: str, text: str) -> str:
         """`text` in its fence. Nothing in it can end it: what looks like a fence does not, inside one."""
-        body = re.sub(re.escape(self.nonce), "·" * len(self.nonce), presentable(text), flags=re.IGNORECASE)
-        label = presentable(shown(name)).replace(self.nonce, "")
+        body, label = self._without_nonce(text), self._without_nonce(shown(name))
         return f"<<<{self.nonce} {label}\n{body.rstrip('\n')}\n{self.nonce}>>>"
+
+    def _without_nonce(self, text: str) -> str:
+        # Replaced by as much, so that nothing closes up to another one.
+        return re.sub(re.escape(self.nonce), "·" * len(self.nonce), presentable(text), flags=re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
