@@ -14,6 +14,7 @@ from rich.text import Text
 
 from omoi_os.bootstrap import Services
 from omoi_os.cli import samples
+from omoi_os.cli.demo_judge import KEY, MODEL, scripted_judge
 from omoi_os.cli.exits import Exit
 from omoi_os.cli.opening import opened, read_settings
 from omoi_os.cli.samples import Sample
@@ -32,15 +33,16 @@ this demo leaves nothing behind."""
 def demo() -> int:
     """Review three sample tickets: one passes, one is blocked, one is a liar.
 
-    It needs no key, no network and no set-up: the working trees and the database are made in a temporary
-    folder and removed again. Exit code 0 says that all three came out as they must.
+    What the rules leave open is judged by the real agent on a model that plays its part by a script. It needs
+    no key, no network and no set-up: the working trees and the database are made in a temporary folder and
+    removed again. Exit code 0 says that all three came out as they must.
     """
     out = console()
     wrong = []
     with _workshop() as (folder, services):
         for number, name in enumerate(samples.ORDER, start=1):
             sample = samples.load(name)
-            with progress(f"ticket {number} of {len(samples.ORDER)}"):
+            with progress(f"ticket {number} of {len(samples.ORDER)}: measuring, and asking a judge"):
                 result = _review(name, folder, services)
             _print(out, f"{number} of {len(samples.ORDER)}", sample, result)
             if not _as_it_must(sample, result):
@@ -58,9 +60,21 @@ def demo() -> int:
 @contextmanager
 def _workshop() -> Iterator[tuple[Path, Services]]:
     """A folder and a database of its own, whatever the operator's settings say; both are gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="omoi-demo-") as name:
+    with tempfile.TemporaryDirectory(prefix="omoi-demo-") as name, scripted_judge() as server:
         folder = Path(name).resolve()
-        settings = read_settings(database_url=None, home=folder / "home", workspace_roots=".")
+        settings = read_settings(
+            database_url=None,
+            home=folder / "home",
+            workspaces=None,
+            workspace_roots=".",
+            policy=folder / "omoi.yaml",
+            prompts=None,
+            judge_model=MODEL,
+            judge_api_key=KEY,
+            judge_base_url=server.url,
+            judge_host=None,
+        )
+        (folder / "omoi.yaml").write_text("version: 1\n")
         with opened(settings) as services:
             yield folder, services
 

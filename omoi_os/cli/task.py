@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from omoi_os.api.schemas.tasks import Claimed, TaskOut, TaskPageOut
+from omoi_os.api.schemas.tasks import Claimed, RetriedOut, TaskOut, TaskPageOut
 from omoi_os.cli.exits import Exit
 from omoi_os.cli.lists import AsJson, Limit, print_fields, print_json, print_more, print_rows, short_phase
 from omoi_os.cli.opening import opened, read_settings
@@ -104,8 +104,8 @@ def claim(
     Parameters
     ----------
     agent
-        Who takes it: a registered agent's id, or any name. Only from a registered one that falls silent the
-        task returns to the queue.
+        Who takes it: a registered agent's id, or any name. From a registered one that falls silent the task
+        returns to the queue soon; from any other name after its time limit, 24 hours where it has none.
     phase
         Only of this phase. Left out: the one that the agent was registered for, if any.
     capability
@@ -177,6 +177,23 @@ def fail(
 
 
 @app.command
+def release(task_id: str, /, *, agent: str, reason: str = "", as_json: AsJson = False) -> int:
+    """Give a task back to the queue unfinished; no retry is counted.
+
+    Parameters
+    ----------
+    agent
+        Who has it; refused if somebody else has.
+    reason
+        Why; kept in the record.
+    """
+    with opened(read_settings()) as services:
+        task = services.queue.release_task(task_id, agent, reason)
+    _print(task, as_json=as_json)
+    return Exit.PASSED
+
+
+@app.command
 def cancel(task_id: str, /, *, reason: str = "cancelled_by_request", as_json: AsJson = False) -> int:
     """End a task that is not over; it counts as failed, and what waits for it fails as well.
 
@@ -195,12 +212,13 @@ def cancel(task_id: str, /, *, reason: str = "cancelled_by_request", as_json: As
 def retry(task_id: str, /, *, as_json: AsJson = False) -> int:
     """Begin a failed task anew with all its retries, and those that failed only because it did."""
     with opened(read_settings()) as services:
-        tasks = services.queue.reset_task(task_id)
+        revived = services.queue.reset_task(task_id)
     if as_json:
-        print_json([TaskOut.model_validate(task) for task in tasks])
-    else:
-        rows = ((task.id, task.task_type, task.status) for task in tasks)
-        print_rows(console(), ("task", "type", "status"), rows)
+        print_json(RetriedOut.of(revived))
+        return Exit.PASSED
+    _print(revived.task, as_json=False)
+    if revived.others:
+        console().print(f"Tasks that begin anew with it: {len(revived.others):,}")
     return Exit.PASSED
 
 

@@ -225,29 +225,43 @@ def _print_move(made: Transition, *, as_json: bool) -> None:
 
 
 @app.command
-def history(ticket_id: str, /, *, as_json: AsJson = False) -> int:
-    """Show all moves of a ticket and what was waived on its way, the first one first."""
+def history(
+    ticket_id: str, /, *, limit: Limit = 50, cursor: str | None = None, as_json: AsJson = False
+) -> int:
+    """Show the moves of a ticket, the first one first; the first page also has what was waived on its way.
+
+    Parameters
+    ----------
+    cursor
+        Continue where an earlier list ended.
+    """
     with opened(read_settings()) as services:
-        moves = services.phases.get_phase_history(ticket_id)
+        page = services.tickets.history(ticket_id, limit=limit, cursor=cursor)
         current = services.phases.get_current_phase(ticket_id)
-        waived = services.waivers.of_ticket(ticket_id)
+        waived = services.waivers.of_ticket(ticket_id) if cursor is None else []
     if as_json:
-        listed = [HistoryOut.model_validate(item) for item in moves]
-        given = [TicketWaiver.model_validate(item) for item in waived]
-        print_json(HistoryList(ticket_id=ticket_id, current_phase=current, history=listed, waivers=given))
+        answer = HistoryList(
+            ticket_id=ticket_id,
+            current_phase=current,
+            history=[HistoryOut.model_validate(item) for item in page.moves],
+            waivers=[TicketWaiver.model_validate(item) for item in waived],
+            next_cursor=page.next_cursor,
+        )
+        print_json(answer)
         return Exit.PASSED
     out = console()
-    if not moves and not waived:
+    if not page.moves and not waived:
         out.print(f"It was never moved; it is in {short_phase(current)}.")
         return Exit.PASSED
     rows: list[tuple[datetime, object, object, object]] = [
-        (item.created_at, _way(item), item.transitioned_by, _why(item)) for item in moves
+        (item.created_at, _way(item), item.transitioned_by, _why(item)) for item in page.moves
     ]
     rows += [
         (item.created_at, f"waiver in {short_phase(item.phase_id)}", item.waived_by, what(item))
         for item in waived
     ]
     print_rows(out, ("when", "what", "by", "reason"), sorted(rows, key=itemgetter(0)))
+    print_more(out, page.next_cursor)
     return Exit.PASSED
 
 
