@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from omoi_os.errors import InvalidInput, NotFound, NotYourTask
 from omoi_os.models.phases import Phase
@@ -22,6 +23,7 @@ from tests.queue_tasks import (
     long_ago,
     new_agent,
     new_task,
+    new_ticket,
     read,
     row,
     state,
@@ -228,6 +230,103 @@ def test_statistics_count_each_agent_once(agents: AgentHealthService) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda queue, task: queue.cancel_task(task),
+        lambda queue, task: queue.mark_task_timeout(task),
+        lambda queue, task: queue.update_task_status(task, "completed"),
+        lambda queue, task: queue.update_task_status(task, "failed", error_message="no disk"),
+        lambda queue, task: queue.update_task_status(task, "pending"),
+    ],
+    ids=["cancelled", "timed out", "completed", "failed", "taken back"],
+)
+def test_an_agent_rests_when_others_end_its_last_task(
+    agents: AgentHealthService,
+    task_queue_service: TaskQueueService,
+    end: Callable[[TaskQueueService, str], object],
+) -> None:
+    queue, agent = task_queue_service, agents.register("worker").id
+    for _ in range(2):
+        new_task(queue)
+    first, last = queue.claim_next_task(agent), queue.claim_next_task(agent)
+    assert first is not None
+    assert last is not None
+    end(queue, first.id)
+    assert agent_status(agents.db, agent) == "running"
+    end(queue, last.id)
+    assert agent_status(agents.db, agent) == "idle"
+
+
+def test_a_sweep_lets_agents_rest_whose_tasks_others_ended(
+    agents: AgentHealthService, task_queue_service: TaskQueueService
+) -> None:
+    queue, (idle, busy) = task_queue_service, [agents.register("worker").id for _ in range(2)]
+    for agent in (idle, busy):
+        new_task(queue)
+        task = queue.claim_next_task(agent)
+        assert task is not None
+        if agent == idle:
+            change(agents.db, task.id, status="failed", error_message="permission denied")
+    assert agents.rest_agents() == 1
+    assert agents.rest_agents() == 0
+    assert [agent_status(agents.db, agent) for agent in (idle, busy)] == ["idle", "running"]
+
+
+DAYS = 24 * 3600.0
+
+
+@pytest.mark.parametrize(
+    ("status", "days", "holds", "gone"),
+    [
+        ("timeout", 8, False, True),
+        ("failed", 8, False, True),
+        ("stale", 8, False, True),
+        ("timeout", 6, False, False),
+        ("timeout", 8, True, False),
+        ("idle", 8, False, False),
+        ("running", 8, False, False),
+    ],
+)
+def test_an_ended_registration_is_forgotten_after_a_week(
+    agents: AgentHealthService,
+    task_queue_service: TaskQueueService,
+    status: str,
+    days: float,
+    holds: bool,
+    gone: bool,
+) -> None:
+    agent = new_agent(agents.db, status=status)
+    long_ago(agents.db, "agents", agent, "last_heartbeat", days * DAYS)
+    if holds:
+        task_queue_service.assign_task(new_task(task_queue_service).id, agent)
+    assert agents.forget_agents() == gone
+    assert agents.check_agent_health(agent)["status"] == ("not_found" if gone else status)
+    assert told(agents.db, agent) == (["agent.forgotten"] if gone else [])
+
+
+def test_one_that_never_beat_is_forgotten_as_well(agents: AgentHealthService) -> None:
+    agent = new_agent(agents.db)
+    long_ago(agents.db, "agents", agent, "created_at", 8 * DAYS)
+    assert agents.cleanup_stale_agents() == 1
+    assert agents.forget_agents() == 1
+
+
+def test_agents_are_listed_in_pages_the_newest_first(agents: AgentHealthService) -> None:
+    made = [agents.register("worker").id for _ in range(5)]
+    seen: list[str] = []
+    cursor = None
+    for _ in range(3):
+        page = agents.list_agents(limit=2, cursor=cursor)
+        seen += [health["agent_id"] for health in page.agents]
+        cursor = page.next_cursor
+    assert seen == made[::-1]
+    assert cursor is None
+    for limit in (0, 1001):
+        with pytest.raises(InvalidInput, match="limit"):
+            agents.list_agents(limit=limit)
+
+
 # Housekeeping
 
 
@@ -244,6 +343,32 @@ def test_a_sweep_does_all_that_nobody_asks_for(
     assert house.sweep() == Swept(timed_out=1, retried=1, silent_agents=1, blocked=1)
     assert [state(db, task) for task in (late, held, blocked)] == ["pending", "pending", "failed"]
     assert not house.sweep()
+
+
+MANY = """
+INSERT INTO {table} (id, status, created_at, {columns})
+SELECT 'many-' || n, '{status}', clock_timestamp() - interval '1 day', {values}
+FROM generate_series(1, 2100) n
+"""
+
+
+def test_a_sweep_goes_on_until_nothing_is_left(
+    agents: AgentHealthService, task_queue_service: TaskQueueService
+) -> None:
+    ticket = new_ticket(agents.db)
+    tasks = "ticket_id, phase_id, task_type, priority, retry_count, timeout_seconds, assigned_at"
+    values = f"'{ticket}', 'PHASE_DESIGN', 'work', 'LOW', 3, 60, clock_timestamp() - interval '1 day'"
+    with agents.db.get_session() as session:
+        session.execute(text(MANY.format(table="tasks", status="assigned", columns=tasks, values=values)))
+        session.execute(
+            text(MANY.format(table="agents", status="idle", columns="agent_type", values="'worker'"))
+        )
+    assert len(task_queue_service.get_timed_out_tasks()) == 1000
+    assert len(agents.detect_stale_agents()) == 1000
+    assert len(agents.get_all_agents_health()) == 1000
+    assert agents.get_agent_statistics()["total_agents"] == 2100
+    swept = Housekeeping(task_queue_service, agents).sweep()
+    assert (swept.timed_out, swept.silent_agents) == (2100, 2100)
 
 
 def test_housekeeping_stops_when_it_is_told(

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from omoi_os.api.app import create_app
 from omoi_os.bootstrap import Services
+from omoi_os.domain.tasks import NewTask
 from omoi_os.models.phases import Phase
 from omoi_os.services.database import DatabaseService
 from tests.evidence_texts import REQUIREMENTS
@@ -163,7 +164,8 @@ def test_a_permanent_failure_says_to_all_that_wait_what_blocks_them(
     ).json()
     detail = client.get(f"{API}/tasks/{second['id']}").json()
     assert detail["waits_for"] == [first["id"]]
-    assert client.get(f"{API}/tasks/{first['id']}").json()["blocks"] == [second["id"]]
+    blocking = client.get(f"{API}/tasks/{first['id']}").json()
+    assert (blocking["blocks"], blocking["blocks_count"]) == ([second["id"]], 1)
     claim(client, agent)
     fail = {"error": "no compiler", "permanent": True}
     client.post(f"{API}/agents/{agent}/tasks/{first['id']}/fail", json=fail)
@@ -171,7 +173,47 @@ def test_a_permanent_failure_says_to_all_that_wait_what_blocks_them(
     assert blocked["status"] == "failed"
     assert blocked["error_message"].startswith(f"Blocked by task {first['id']} (build), which failed")
     revived = client.post(f"{API}/tasks/{first['id']}/retry").json()
-    assert {task["id"] for task in revived} == {first["id"], second["id"]}
+    assert (revived["task"]["id"], revived["task"]["status"]) == (first["id"], "pending")
+    assert (revived["task_ids"], revived["count"]) == ([first["id"], second["id"]], 2)
+
+
+def test_lists_of_agents_and_moves_come_in_pages(client: TestClient, ticket: str) -> None:
+    agents = [client.post(f"{API}/agents", json={}).json()["agent_id"] for _ in range(5)]
+    page = client.get(f"{API}/agents", params={"limit": 3}).json()
+    rest = client.get(f"{API}/agents", params={"cursor": page["next_cursor"]}).json()
+    assert [item["agent_id"] for item in page["agents"] + rest["agents"]] == agents[::-1]
+    assert rest["next_cursor"] is None
+    for phase in (Phase.BLOCKED, Phase.BACKLOG, Phase.BLOCKED):
+        move(client, ticket, phase)
+    path = f"{API}/tickets/{ticket}/phase-history"
+    page = client.get(path, params={"limit": 2}).json()
+    rest = client.get(path, params={"limit": 2, "cursor": page["next_cursor"]}).json()
+    moved = [item["to_phase"] for item in page["history"] + rest["history"]]
+    assert moved == [Phase.BLOCKED, Phase.BACKLOG, Phase.BLOCKED]
+    assert rest["next_cursor"] is None
+    for cursor in ("x", "-1", "1" * 30, "²"):
+        assert problem(client.get(path, params={"cursor": cursor}), 422)
+
+
+def test_a_task_that_blocks_many_is_told_in_few_words(
+    client: TestClient, ticket: str, services: Services
+) -> None:
+    first = client.post(f"{API}/tickets/{ticket}/tasks", json={"task_type": "build"}).json()["id"]
+    waiting = [
+        NewTask(f"w{n:03}", ticket, Phase.BACKLOG, "wait", None, depends_on=(first,)) for n in range(120)
+    ]
+    services.queue.enqueue_many(waiting)
+    detail = client.get(f"{API}/tasks/{first}").json()
+    assert (detail["blocks"], detail["blocks_count"]) == ([task.id for task in waiting[:100]], 120)
+    client.post(f"{API}/tasks/{first}/cancel")
+    revived = client.post(f"{API}/tasks/{first}/retry").json()
+    assert (revived["count"], len(revived["task_ids"])) == (121, 100)
+
+
+@pytest.mark.parametrize("phase", ["done", "blocked"])
+def test_nothing_is_worked_on_where_work_has_ended(client: TestClient, ticket: str, phase: str) -> None:
+    body = {"task_type": "build", "phase_id": phase}
+    assert problem(client.post(f"{API}/tickets/{ticket}/tasks", json=body), 422)["field"] == "phase_id"
 
 
 def test_cancelling_ends_a_task_once(client: TestClient, ticket: str) -> None:

@@ -144,6 +144,15 @@ def test_nothing_to_claim_is_its_own_exit_code(run: Run) -> None:
     assert said(run("task", "claim", "--agent", "ada", "--json"), 8) == {"task": None}
 
 
+def test_a_task_is_given_back_by_the_one_who_has_it(run: Run, services: Services) -> None:
+    ticket = services.tickets.create(NewTicket("x")).id
+    task = services.queue.enqueue_task(ticket, "testing", "write_tests", None).id
+    run("task", "claim", "--agent", "ada")
+    assert run("task", "release", task, "--agent", "bob").returncode == 4
+    released = said(run("task", "release", task, "--agent", "ada", "--reason", "home", "--json"))
+    assert (released["status"], released["retry_count"]) == ("pending", 0)
+
+
 def test_failing_cancelling_and_retrying(run: Run, services: Services) -> None:
     ticket = services.tickets.create(NewTicket("x")).id
     task = services.queue.enqueue_task(ticket, "testing", "write_tests", None).id

@@ -20,11 +20,12 @@ from hypothesis.stateful import (
 from sqlalchemy import text
 
 from omoi_os.errors import Conflict, DependencyFailed, NotYourTask, TaskMoveNotAllowed
+from omoi_os.models.phases import Phase
 from omoi_os.services.agent_health import AgentHealthService
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.task_queue import TaskQueueService
 from tests.queue_model import IN_FLIGHT, Item, Model
-from tests.queue_tasks import long_ago, new_task, new_ticket
+from tests.queue_tasks import PHASE, long_ago, new_task, new_ticket
 
 RUNS = int(os.environ.get("OMOI_HYPOTHESIS_RUNS", "30"))
 PRIORITIES = ["CRITICAL", "HIGH", "MEDIUM", "LOW"]
@@ -51,6 +52,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.ticket = new_ticket(self.db)
         self.agents = [self.health.register("worker").id for _ in range(2)] + ["a stranger"]
         self.given_up: set[str] = set()
+        self.blocked = False
         self.model = Model()
         self.completed: dict[str, Any] = {}
 
@@ -74,12 +76,18 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(agent=AGENTS)
     def claim(self, agent: int) -> None:
-        name, expected = self.agents[agent], self.model.next()
+        name, expected = self.agents[agent], None if self.blocked else self.model.next()
         seen, task = self.queue.get_next_task(), self.queue.claim_next_task(name)
         assert (seen and seen.id) == (task and task.id) == (expected and expected.id)
         self.given_up.discard(name)
         if expected is not None:
             self.model.take(expected, name)
+
+    @rule()
+    def block_or_unblock(self) -> None:
+        self.blocked = not self.blocked
+        phase = Phase.BLOCKED if self.blocked else PHASE
+        self._run(f"UPDATE tickets SET phase_id = '{phase}' WHERE id = '{self.ticket}'")
 
     @precondition(lambda self: self.model.items)
     @rule(agent=AGENTS, place=PLACES)
@@ -163,7 +171,7 @@ class QueueMachine(RuleBasedStateMachine):
             with pytest.raises(TaskMoveNotAllowed):
                 self.queue.reset_task(item.id)
         else:
-            assert {task.id for task in self.queue.reset_task(item.id)} == expected
+            assert set(self.queue.reset_task(item.id).ids) == expected
 
     @rule()
     def rests_end(self) -> None:
@@ -224,6 +232,13 @@ class QueueMachine(RuleBasedStateMachine):
         for id_ in held:
             needed = (rows[id_]["dependencies"] or {}).get("depends_on", [])
             assert all(rows[other]["status"] == "completed" for other in needed)
+
+    @invariant()
+    def who_runs_has_a_task(self) -> None:
+        for name in self.agents[:2]:
+            if self.health.check_agent_health(name)["status"] == "running":
+                assert self.queue.get_assigned_tasks(name)
+        assert self.health.rest_agents() == 0
 
     @invariant()
     def nothing_waits_for_a_task_that_failed_for_good(self) -> None:

@@ -19,8 +19,9 @@ from sqlalchemy import text
 from omoi_os.errors import DependencyFailed, NotYourTask, OmoiError, TaskMoveNotAllowed
 from omoi_os.models.task import Task
 from omoi_os.services.agent_health import AgentHealthService
-from omoi_os.services.database import DatabaseService
+from omoi_os.services.database import DatabaseService, driver_connection
 from omoi_os.services.task_queue import TaskQueueService
+from omoi_os.store.queue import hold_failing
 from tests.queue_tasks import agent_status, long_ago, new_agent, new_task, new_ticket, read, row, state, told
 
 ROUNDS = int(os.environ.get("OMOI_ROUNDS", "12"))
@@ -313,3 +314,14 @@ def test_one_of_many_assignments_wins(task_queue_service: TaskQueueService) -> N
         assert read(queue.db, task).assigned_agent_id == winners[0].assigned_agent_id
         losers = [answer for answer in answers if answer is not None and answer is not winners[0]]
         assert all(isinstance(loser, TaskMoveNotAllowed) for loser in losers)
+
+
+# Looking
+
+
+def test_a_look_for_blocked_tasks_makes_nobody_wait(task_queue_service: TaskQueueService) -> None:
+    queue = task_queue_service
+    new_task(queue, dependencies=[new_task(queue).id])
+    with ThreadPoolExecutor(1) as pool, queue.db.get_session() as session:
+        hold_failing(driver_connection(session))
+        assert pool.submit(queue.fail_blocked_tasks).result(20) == 0

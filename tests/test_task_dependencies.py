@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from omoi_os.domain.tasks import NewTask, find_cycle, read_dependencies
 from omoi_os.errors import (
@@ -259,7 +260,7 @@ def test_a_lattice_fails_and_comes_back_as_a_whole(task_queue_service: TaskQueue
     assert {state(queue.db, id_) for id_ in below} == {"failed"}
     assert state(queue.db, beside) == "pending"
     assert all(told(queue.db, id_).count("task.blocked") == 1 for id_ in below)
-    assert {task.id for task in queue.reset_task(root)} == {root, *below}
+    assert set(queue.reset_task(root).ids) == {root, *below}
     assert {state(queue.db, id_) for id_ in below} == {"pending"}
     assert read(queue.db, root).retry_count == 0
 
@@ -273,13 +274,13 @@ def test_resetting_one_of_two_causes_does_not_leave_a_task_waiting_for_ever(
     last = new_task(queue, dependencies=[below]).id
     queue.cancel_task(first)
     queue.cancel_task(second)
-    assert [task.id for task in queue.reset_task(first)] == [first]
+    assert queue.reset_task(first).ids == (first,)
     for id_ in (below, last):
         assert (read(queue.db, id_).error_message or "").startswith(f"Blocked by task {second} ")
     with pytest.raises(TaskMoveNotAllowed, match="reset that one first"):
         queue.reset_task(below)
     assert state(queue.db, below) == "failed"
-    assert {task.id for task in queue.reset_task(second)} == {second, below, last}
+    assert set(queue.reset_task(second).ids) == {second, below, last}
 
 
 def test_a_reset_revives_only_what_failed_because_of_it(task_queue_service: TaskQueueService) -> None:
@@ -292,7 +293,7 @@ def test_a_reset_revives_only_what_failed_because_of_it(task_queue_service: Task
     queue.cancel_task("axb")
     queue.cancel_task("a_b")
     with_own_error = row(queue.db, ticket, status="failed", needs=["a_b"], error_message="permission denied")
-    assert [task.id for task in queue.reset_task("a_b")] == ["a_b"]
+    assert queue.reset_task("a_b").ids == ("a_b",)
     assert {state(queue.db, id_) for id_ in (both, with_own_error)} == {"failed"}
     with pytest.raises(TaskMoveNotAllowed):
         queue.reset_task("a_b")
@@ -322,3 +323,11 @@ def test_rows_that_others_failed_block_nobody_for_ever(task_queue_service: TaskQ
     assert {state(queue.db, id_) for id_ in chain} == {"failed"}
     assert state(queue.db, free) == "pending"
     assert queue.fail_blocked_tasks() == 0
+
+
+def test_entries_of_the_index_of_dependencies_are_sorted_in_at_once(
+    task_queue_service: TaskQueueService,
+) -> None:
+    asked = "SELECT reloptions FROM pg_class WHERE relname = 'idx_tasks_waiting'"
+    with task_queue_service.db.get_session() as session:
+        assert session.scalar(text(asked)) == ["fastupdate=off"]

@@ -8,9 +8,18 @@ from typing import Any
 import pytest
 
 from omoi_os.domain.tasks import NewTask
-from omoi_os.errors import InvalidInput, NotFound, NotYourTask, OmoiError, TaskMoveNotAllowed, TextTooLong
+from omoi_os.errors import (
+    Conflict,
+    InvalidInput,
+    NotFound,
+    NotYourTask,
+    OmoiError,
+    TaskMoveNotAllowed,
+    TextTooLong,
+)
 from omoi_os.models.phases import Phase
 from omoi_os.models.task import Task
+from omoi_os.models.ticket import Ticket
 from omoi_os.services.agent_health import AgentHealthService
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.task_queue import TaskFilter, TaskQueueService
@@ -480,3 +489,73 @@ def test_lists_go_on_where_they_ended(task_queue_service: TaskQueueService) -> N
     for limit in (0, 1001):
         with pytest.raises(InvalidInput):
             queue.list_tasks(limit=limit)
+
+
+# What may not be handed out, or added
+
+
+def test_tasks_of_a_blocked_ticket_wait_until_a_person_has_looked(
+    task_queue_service: TaskQueueService,
+) -> None:
+    queue = task_queue_service
+    ticket = new_ticket(queue.db)
+    blocked, other = new_task(queue, ticket, priority="CRITICAL").id, new_task(queue, priority="LOW").id
+    move_ticket(queue.db, ticket, Phase.BLOCKED)
+    for phase in (None, PHASE):
+        next_ = queue.get_next_task(phase)
+        assert next_ is not None
+        assert next_.id == other
+    claimed = queue.claim_next_task("ada")
+    assert claimed is not None
+    assert claimed.id == other
+    assert queue.claim_next_task("ada", PHASE) is None
+    move_ticket(queue.db, ticket, PHASE)
+    again = queue.claim_next_task("ada")
+    assert again is not None
+    assert again.id == blocked
+
+
+def move_ticket(db: DatabaseService, ticket_id: str, phase: Phase) -> None:
+    with db.get_session() as session:
+        session.get_one(Ticket, ticket_id).phase_id = phase
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_tasks_are_added_where_somebody_may_work(task_queue_service: TaskQueueService, phase: Phase) -> None:
+    if phase in (Phase.DONE, Phase.BLOCKED):
+        with pytest.raises(InvalidInput, match="nothing is worked on"):
+            new_task(task_queue_service, phase_id=phase)
+    else:
+        assert new_task(task_queue_service, phase_id=phase).phase_id == phase
+
+
+def test_an_id_that_is_taken_is_a_conflict_and_nothing_is_added(
+    task_queue_service: TaskQueueService,
+) -> None:
+    queue = task_queue_service
+    taken = new_task(queue)
+    tasks = [NewTask(id_, taken.ticket_id, PHASE, "work", None) for id_ in ("fresh", taken.id)]
+    with pytest.raises(Conflict, match="already"):
+        queue.enqueue_many(tasks)
+    with pytest.raises(NotFound):
+        queue.get_task("fresh")
+
+
+@pytest.mark.parametrize("number", [1e30, 0.1, -0.0, 1e-7, 2**60])
+def test_a_result_with_any_number_can_be_handed_in_twice(
+    task_queue_service: TaskQueueService, number: float
+) -> None:
+    queue = task_queue_service
+    task = new_task(queue).id
+    queue.assign_task(task, "ada")
+    for _ in range(2):
+        assert queue.complete_task(task, "ada", {"x": [number]}).status == "completed"
+    with pytest.raises(NotYourTask, match="another result"):
+        queue.complete_task(task, "ada", {"x": [number + 1 or 2]} if number < 1e9 else {"x": 0})
+
+
+def test_an_operator_says_no_longer_error_than_an_agent(task_queue_service: TaskQueueService) -> None:
+    task = new_task(task_queue_service).id
+    with pytest.raises(TextTooLong):
+        task_queue_service.update_task_status(task, "failed", error_message="x" * 20_001)
+    assert state(task_queue_service.db, task) == "pending"

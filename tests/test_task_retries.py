@@ -222,7 +222,9 @@ def test_a_failure_says_what_went_wrong(task_queue_service: TaskQueueService, er
 def test_a_reset_gives_all_retries_back(task_queue_service: TaskQueueService) -> None:
     queue = task_queue_service
     task = row(queue.db, status="failed", retry_count=3, error_message="Permission denied")
-    (again,) = queue.reset_task(task)
+    revived = queue.reset_task(task)
+    again = revived.task
+    assert revived.ids == (task,)
     assert (again.status, again.retry_count, again.error_message) == ("pending", 0, None)
     claimed = queue.claim_next_task("worker")
     assert claimed is not None

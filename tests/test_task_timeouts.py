@@ -8,15 +8,22 @@ import pytest
 
 from omoi_os.errors import TextNotStorable, TextTooLong
 from omoi_os.services.task_queue import TaskQueueService
-from tests.queue_tasks import change, long_ago, new_task, read, row, state, told
+from tests.queue_tasks import change, long_ago, new_agent, new_task, read, row, state, told
 
 
-def taken(queue: TaskQueueService, *, timeout: int | None = 60, ago: float = 0, started: bool = True) -> str:
+def taken(
+    queue: TaskQueueService,
+    *,
+    timeout: int | None = 60,
+    ago: float = 0,
+    started: bool = True,
+    by: str = "worker",
+) -> str:
     """A task in flight for `ago` seconds."""
     task = new_task(queue, timeout_seconds=timeout).id
-    queue.assign_task(task, "worker")
+    queue.assign_task(task, by)
     if started:
-        queue.report_progress(task, "worker")
+        queue.report_progress(task, by)
     if ago:
         long_ago(queue.db, "tasks", task, "started_at" if started else "assigned_at", ago)
     return task
@@ -30,7 +37,6 @@ def taken(queue: TaskQueueService, *, timeout: int | None = 60, ago: float = 0, 
         (60, 61, True, True),
         (60, 61, False, True),  # taken and never started counts as well
         (60, 59, False, False),
-        (None, 10**8, True, False),
         (1, 1.01, True, True),
         (30 * 24 * 3600, 30 * 24 * 3600 - 60, True, False),
     ],
@@ -45,6 +51,40 @@ def test_a_task_is_late_when_its_time_is_used_up(
     assert [found.id for found in queue.get_timed_out_tasks()] == ([task] if late else [])
     assert queue.mark_task_timeout(task, only_if_late=True) is late
     assert state(queue.db, task) == ("failed" if late else "running" if started else "assigned")
+
+
+DAY = 24 * 3600
+
+
+@pytest.mark.parametrize(
+    ("registered", "ago", "late"), [(True, 10**8, False), (False, DAY - 60, False), (False, DAY + 60, True)]
+)
+def test_a_task_without_a_limit_comes_back_from_a_name_that_nobody_watches(
+    task_queue_service: TaskQueueService, registered: bool, ago: float, late: bool
+) -> None:
+    queue = task_queue_service
+    by = new_agent(queue.db) if registered else "a stranger"
+    task = taken(queue, timeout=None, ago=ago, by=by)
+    assert queue.check_task_timeout(task) is late
+    assert [found.id for found in queue.get_timed_out_tasks()] == ([task] if late else [])
+    assert queue.time_out_late_tasks() == late
+    assert state(queue.db, task) == ("failed" if late else "running")
+
+
+def test_all_late_tasks_end_at_once_and_what_waits_for_them_fails(
+    task_queue_service: TaskQueueService,
+) -> None:
+    queue = task_queue_service
+    late, other = [taken(queue, ago=100) for _ in range(2)], taken(queue)
+    change(queue.db, late[1], retry_count=3)
+    after = new_task(queue, dependencies=[late[1]]).id
+    assert queue.time_out_late_tasks() == 2
+    assert queue.time_out_late_tasks() == 0
+    assert [state(queue.db, task) for task in (*late, other, after)] == [
+        *("failed", "failed", "running", "failed")
+    ]
+    assert read(queue.db, late[0]).error_message == "Task timed out after 60s: timeout_exceeded"
+    assert told(queue.db, late[0])[-1] == "task.timed_out"
 
 
 def test_the_longest_late_comes_first(task_queue_service: TaskQueueService) -> None:

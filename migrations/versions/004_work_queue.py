@@ -52,6 +52,7 @@ def upgrade() -> None:
         ["dependencies"],
         postgresql_using="gin",
         postgresql_ops={"dependencies": "jsonb_path_ops"},
+        postgresql_with={"fastupdate": "off"},
         postgresql_where=sa.text("status IN ('pending', 'failed') AND dependencies IS NOT NULL"),
     )
     op.create_index(
@@ -61,6 +62,13 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("generation_key IS NOT NULL"),
     )
+    op.create_index(
+        "idx_agents_working",
+        "agents",
+        ["last_heartbeat"],
+        postgresql_where=sa.text("status IN ('idle', 'running', 'stale')"),
+    )
+    op.create_index("idx_agents_created", "agents", ["created_at", "id"])
     op.add_column(
         "phase_history", sa.Column("forced", sa.Boolean(), server_default=sa.false(), nullable=False)
     )
@@ -73,6 +81,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     for column in ("seq", "gate_result_id", "forced"):
         op.drop_column("phase_history", column)
+    op.drop_index("idx_agents_created", "agents")
+    op.drop_index("idx_agents_working", "agents")
     op.drop_index("uq_tasks_generation_key", "tasks")
     op.drop_index("idx_tasks_waiting", "tasks")
     for name, _, _ in reversed(INDEXES):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from omoi_os.domain.phases import parse_phase
@@ -11,15 +12,27 @@ from omoi_os.errors import InvalidInput, NotFound
 from omoi_os.models.agent import Agent
 from omoi_os.models.base import check_text, text_limit
 from omoi_os.services.database import DatabaseService, driver_connection
+from omoi_os.services.paging import check_limit, read_cursor, write_cursor
 from omoi_os.services.queue.base import is_id, settle
 from omoi_os.services.queue.enqueue import check_capabilities
 from omoi_os.store import agents, queue, task_moves
-from omoi_os.store.agents import AgentSilence
+from omoi_os.store.agents import MOST, AgentSilence
 
 DEFAULT_TIMEOUT: Final = 90.0
 """Seconds without a sign of life after which an agent is stale."""
 
+RETENTION: Final = 7 * 24 * 3600.0
+"""Seconds of silence after which a registration that was given up is deleted."""
+
 _GIVEN_UP: Final = (AgentStatus.STALE, AgentStatus.TIMEOUT, AgentStatus.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPage:
+    """How some agents are, the newest first, and the cursor of the next page; None at the end."""
+
+    agents: list[dict[str, Any]]
+    next_cursor: str | None
 
 
 class AgentHealthService:
@@ -92,15 +105,32 @@ class AgentHealthService:
         return _health(silence, self._timeout(timeout_seconds))
 
     def detect_stale_agents(self, timeout_seconds: float | None = None) -> list[Agent]:
-        """Agents that have been silent for too long and still count as working, the longest first."""
+        """Up to 1,000 agents that are silent for too long and still count as working, the longest first."""
         with self.db.single_statements() as connection:
             return agents.silent(connection, self._timeout(timeout_seconds))
 
     def get_all_agents_health(self, timeout_seconds: float | None = None) -> list[dict[str, Any]]:
-        """`check_agent_health` of every agent, the newest registration first."""
-        timeout = self._timeout(timeout_seconds)
+        """`check_agent_health` of the newest 1,000 agents; `list_agents` goes on from there."""
+        return self.list_agents(limit=MOST, timeout_seconds=timeout_seconds).agents
+
+    def list_agents(
+        self, *, limit: int = 50, cursor: str | None = None, timeout_seconds: float | None = None
+    ) -> AgentPage:
+        """`check_agent_health` of some agents, the newest registration first.
+
+        Raises:
+            InvalidInput: The limit is not from 1 to 1,000, or the cursor is not one that was handed out.
+        """
+        timeout, after = self._timeout(timeout_seconds), read_cursor(cursor)
+        check_limit(limit, MOST)
         with self.db.single_statements() as connection:
-            return [_health(silence, timeout) for silence in agents.silences(connection)]
+            found = agents.page(connection, limit, after)
+        page, more = found[:limit], len(found) > limit
+        last = page[-1].agent if more else None
+        return AgentPage(
+            [_health(silence, timeout) for silence in page],
+            None if last is None else write_cursor(last.created_at, last.id),
+        )
 
     def cleanup_stale_agents(
         self, timeout_seconds: float | None = None, mark_as: str = AgentStatus.TIMEOUT
@@ -115,7 +145,7 @@ class AgentHealthService:
                 gets no task until somebody registers it anew.
 
         Returns:
-            How many agents were given up.
+            How many agents were given up; 1,000 at most, the others by the next call.
         """
         if mark_as not in _GIVEN_UP:
             raise InvalidInput(
@@ -127,9 +157,24 @@ class AgentHealthService:
             queue.hold_failing(connection)
             lost = agents.take_silent(connection, timeout, AgentStatus(mark_as))
             if lost:
-                _, failed = task_moves.take_back(connection, lost)
-                settle(connection, failed)
+                settle(connection, task_moves.take_back(connection, lost))
         return len(lost)
+
+    def rest_agents(self) -> int:
+        """Call up to 1,000 running agents idle that have no task any more; returns how many.
+
+        Whoever takes a task from an agent here does so already; this is for what others ended.
+        """
+        with self.db.get_session() as session:
+            return agents.rest_all(driver_connection(session))
+
+    def forget_agents(self, silence_seconds: float = RETENTION) -> int:
+        """Delete up to 1,000 registrations that were given up and hold no task; returns how many.
+
+        The events about them stay.
+        """
+        with self.db.single_statements() as connection:
+            return agents.forget(connection, self._timeout(silence_seconds))
 
     def get_agent_statistics(self) -> dict[str, Any]:
         """How many agents there are.
@@ -138,11 +183,7 @@ class AgentHealthService:
             `total_agents`, `by_status`, `by_type`, `healthy` and `stale` (silent for too long).
         """
         with self.db.single_statements() as connection:
-            counted = agents.counts(connection)
-            silences = agents.silences(connection)
-        healthy = sum(_is_healthy(silence, self.timeout_seconds) for silence in silences)
-        stale = sum(silence.seconds > self.timeout_seconds for silence in silences)
-        return {"total_agents": len(silences), **counted, "healthy": healthy, "stale": stale}
+            return agents.statistics(connection, self.timeout_seconds)
 
     def _timeout(self, seconds: float | None) -> float:
         wanted = self.timeout_seconds if seconds is None else seconds
@@ -151,13 +192,13 @@ class AgentHealthService:
         return wanted
 
     def _silence(self, agent_id: str) -> AgentSilence:
-        found = []
+        found = None
         if is_id(agent_id):
             with self.db.single_statements() as connection:
-                found = agents.silences(connection, agent_id)
-        if not found:
+                found = agents.silence_of(connection, agent_id)
+        if found is None:
             raise NotFound(f"there is no agent {agent_id[:60]!r}; register it first", agent_id=agent_id[:60])
-        return found[0]
+        return found
 
 
 def _is_healthy(silence: AgentSilence, timeout: float) -> bool:

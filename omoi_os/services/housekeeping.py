@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +19,9 @@ log = structlog.get_logger(__name__)
 PERIOD: Final = 5.0
 """Seconds between two rounds of one process."""
 
+LONGEST_STEP: Final = 2.0
+"""Seconds after which a round goes on to the next thing; what is left is for the next round."""
+
 
 @dataclass(frozen=True, slots=True)
 class Swept:
@@ -26,9 +31,10 @@ class Swept:
     retried: int
     silent_agents: int
     blocked: int
+    forgotten_agents: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.timed_out or self.retried or self.silent_agents or self.blocked)
+        return any(getattr(self, name) for name in self.__slots__)
 
 
 class Housekeeping:
@@ -39,12 +45,16 @@ class Housekeeping:
         self.agents = agents
 
     def sweep(self) -> Swept:
-        """One round."""
-        late = [task.id for task in self.queue.get_timed_out_tasks()]
-        timed_out = sum(self.queue.mark_task_timeout(task_id, only_if_late=True) for task_id in late)
-        silent = self.agents.cleanup_stale_agents()
-        retried = self.queue.retry_failed_tasks()
-        return Swept(timed_out, retried, silent, self.queue.fail_blocked_tasks())
+        """One round: each thing at least once, and again until nothing is left of it or its time is up."""
+        swept = Swept(
+            silent_agents=_until_done(self.agents.cleanup_stale_agents),
+            timed_out=_until_done(self.queue.time_out_late_tasks),
+            retried=_until_done(self.queue.retry_failed_tasks),
+            blocked=_until_done(self.queue.fail_blocked_tasks),
+            forgotten_agents=_until_done(self.agents.forget_agents),
+        )
+        _until_done(self.agents.rest_agents)
+        return swept
 
     def run(self, stop: threading.Event, period: float = PERIOD) -> None:
         """Sweep until `stop` is set. An outage of the database ends no loop: the next round tries again."""
@@ -56,3 +66,13 @@ class Housekeeping:
                 log.warning("sweep_failed", error=type(error).__name__)
             except Exception:  # the loop must survive whatever a round meets
                 log.exception("sweep_failed")
+
+
+def _until_done(step: Callable[[], int]) -> int:
+    """Repeat a bounded step until it finds nothing, or has taken too long."""
+    total, end = 0, time.monotonic() + LONGEST_STEP
+    while done := step():
+        total += done
+        if time.monotonic() > end:
+            break
+    return total

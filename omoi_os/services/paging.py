@@ -1,4 +1,4 @@
-"""Cursors of lists that are ordered by time and id."""
+"""Limits and cursors of lists that are ordered by time and id, or by number."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ from omoi_os.domain.storable import problem_in_text
 from omoi_os.errors import InvalidInput
 
 _LONGEST_ID = 200
+_LONGEST_PLACE = 18
+
+
+def check_limit(limit: int, most: int = 1000) -> None:
+    """Raise `InvalidInput` where a page cannot have so many rows."""
+    if not 1 <= limit <= most:
+        raise InvalidInput(f"limit: write a number from 1 to {most:,}", field="limit")
 
 
 def write_cursor(moment: datetime, id_: str) -> str:
@@ -31,6 +38,21 @@ def read_cursor(cursor: str | None) -> tuple[datetime, str] | None:
             raise ValueError
         return datetime.fromisoformat(moment), id_
     except (ValueError, binascii.Error):
-        raise InvalidInput(
-            "cursor: use the next_cursor of the page before, unchanged", field="cursor"
-        ) from None
+        raise _no_cursor() from None
+
+
+def read_place(cursor: str | None) -> int:
+    """The place after which a list that is ordered by number goes on; 0 for its beginning.
+
+    Raises:
+        InvalidInput: It is not a cursor that was handed out.
+    """
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _LONGEST_PLACE):
+        raise _no_cursor()
+    return int(cursor)
+
+
+def _no_cursor() -> InvalidInput:
+    return InvalidInput("cursor: use the next_cursor of the page before, unchanged", field="cursor")

@@ -11,22 +11,21 @@ from sqlalchemy.orm import Session
 from omoi_os.domain.phases import parse_phase
 from omoi_os.domain.statuses import Priority, TaskStatus
 from omoi_os.domain.tasks import NewTask, read_dependencies, read_status
-from omoi_os.errors import InvalidInput
 from omoi_os.models.base import check_json, check_text, new_id
 from omoi_os.models.task import Task
 from omoi_os.services.database import driver_connection
-from omoi_os.services.paging import read_cursor, write_cursor
+from omoi_os.services.paging import check_limit, read_cursor, write_cursor
 from omoi_os.services.queue.base import check_agent, existing, is_id, refuse_move, settle
 from omoi_os.services.queue.dependencies import Dependencies
 from omoi_os.services.queue.enqueue import check_capabilities, enqueue
-from omoi_os.services.queue.handover import Handover
-from omoi_os.services.queue.retries import Retries
+from omoi_os.services.queue.handover import LONGEST_ERROR, Handover
+from omoi_os.services.queue.retries import Retries, Revived
 from omoi_os.services.queue.timeouts import Timeouts
 from omoi_os.services.tickets import LONGEST_ID
-from omoi_os.store import queue, task_moves
+from omoi_os.store import queue, task_lists, task_moves
 from omoi_os.store.task_moves import StatusChange
 
-__all__ = ["TaskFilter", "TaskPage", "TaskQueueService"]
+__all__ = ["Revived", "TaskFilter", "TaskPage", "TaskQueueService"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +121,7 @@ class TaskQueueService(Dependencies, Retries, Timeouts, Handover):
 
         Raises:
             NotFound, InvalidInput: As `enqueue_task`.
+            Conflict: There is a task with one of the ids already; nothing else can be done in `session`.
         """
         if session is not None:
             return enqueue(driver_connection(session), tasks)
@@ -129,7 +129,10 @@ class TaskQueueService(Dependencies, Retries, Timeouts, Handover):
             return enqueue(connection, tasks)
 
     def get_next_task(self, phase_id: str | None = None) -> Task | None:
-        """The task that a claim would take now: most urgent, then oldest, nothing it waits for."""
+        """The task that a claim would take now: most urgent, then oldest, nothing it waits for.
+
+        Nothing of a ticket in BLOCKED: that one waits for a person.
+        """
         phase = None if phase_id is None else parse_phase(phase_id)
         with self.db.single_statements() as connection:
             return queue.next_task(connection, phase)
@@ -166,7 +169,7 @@ class TaskQueueService(Dependencies, Retries, Timeouts, Handover):
         """The tasks that the agent has now, the oldest assignment first."""
         check_agent(agent_id)
         with self.db.single_statements() as connection:
-            return queue.in_flight(connection, agent_id)
+            return task_lists.in_flight(connection, agent_id)
 
     def update_task_status(
         self,
@@ -182,16 +185,17 @@ class TaskQueueService(Dependencies, Retries, Timeouts, Handover):
         """
         target = read_status(status)
         check_json("result", result)
-        for field, text in (("error_message", error_message), ("conversation_id", conversation_id)):
-            if text is not None:
-                check_text(field, text)
+        if error_message is not None:
+            check_text("error_message", error_message, LONGEST_ERROR)
+        if conversation_id is not None:
+            check_text("conversation_id", conversation_id)
         change = StatusChange(target, result, error_message, conversation_id)
-        with self._transaction(failing=target is TaskStatus.FAILED) as connection:
+        with self._taking_away(task_id, failing=target is TaskStatus.FAILED) as connection:
             task = task_moves.set_status(connection, task_id, change) if is_id(task_id) else None
             if task is None:
                 raise refuse_move(connection, task_id, target)
             if target is TaskStatus.FAILED:
-                settle(connection, [task])
+                settle(connection, [task.id])
             return task
 
     def get_task(self, task_id: str) -> Task:
@@ -207,10 +211,9 @@ class TaskQueueService(Dependencies, Retries, Timeouts, Handover):
         Raises:
             InvalidInput: A filter is unknown, or the cursor is not one that was handed out.
         """
-        if not 1 <= limit <= 1000:
-            raise InvalidInput("limit: write a number from 1 to 1,000", field="limit")
+        check_limit(limit)
         with self.db.single_statements() as connection:
-            found = queue.page(connection, asked.columns(), limit, read_cursor(cursor))
+            found = task_lists.page(connection, asked.columns(), limit, read_cursor(cursor))
         more = len(found) > limit
         page = found[:limit]
         return TaskPage(page, write_cursor(page[-1].created_at, page[-1].id) if more else None)

@@ -9,16 +9,17 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from omoi_os.domain.phases import Phase, parse_phase
+from omoi_os.domain.phases import Phase, parse_phase, status_in
 from omoi_os.domain.statuses import Priority, TicketStatus
 from omoi_os.domain.storable import problem_in_text
 from omoi_os.domain.tasks import read_priority
 from omoi_os.errors import InvalidInput, NotFound, WorkspaceNotAllowed
 from omoi_os.models.event import Event
 from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
+from omoi_os.models.phase_history import PhaseHistory
 from omoi_os.models.ticket import Ticket
-from omoi_os.services.database import DatabaseService
-from omoi_os.services.paging import read_cursor, write_cursor
+from omoi_os.services.database import DatabaseService, driver_connection
+from omoi_os.services.paging import check_limit, read_cursor, read_place, write_cursor
 from omoi_os.store import tickets
 from omoi_os.store.tickets import Page
 
@@ -38,6 +39,14 @@ class NewTicket:
     phase_id: str = Phase.BACKLOG
     priority: str = Priority.MEDIUM
     workspace: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MovePage:
+    """Some moves of a ticket, and the cursor of the next page; None at the end."""
+
+    moves: list[PhaseHistory]
+    next_cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +91,7 @@ class TicketService:
             title=new.title,
             description=new.description,
             phase_id=phase,
-            status=TicketStatus.PENDING,
+            status=status_in(phase),
             priority=read_priority(new.priority),
             workspace_path=self._workspace(new.workspace),
         )
@@ -109,11 +118,13 @@ class TicketService:
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page:
-        """Tickets, the newest first, and the cursor of the next page.
+        """Tickets without their contexts (which may be large), the newest first.
 
         Raises:
-            InvalidInput: The cursor is not one that was handed out, or a filter is unknown.
+            InvalidInput: The limit is not from 1 to 1,000, the cursor is not one that was handed out, or a
+                filter is unknown.
         """
+        check_limit(limit)
         phase = parse_phase(phase_id) if phase_id is not None else None
         if status is not None and status not in list(TicketStatus):
             raise InvalidInput(
@@ -121,6 +132,22 @@ class TicketService:
             )
         with self.db.get_session() as session:
             return tickets.page(session, phase, status, limit, read_cursor(cursor))
+
+    def history(self, ticket_id: str, *, limit: int = 50, cursor: str | None = None) -> MovePage:
+        """Moves of the ticket, the first one first.
+
+        Raises:
+            NotFound: There is no such ticket.
+            InvalidInput: The limit is not from 1 to 1,000, or the cursor is not one that was handed out.
+        """
+        check_limit(limit)
+        check_id(ticket_id)
+        after = read_place(cursor)
+        with self.db.get_session() as session:
+            if tickets.place_of(driver_connection(session), ticket_id) is None:
+                raise no_ticket(ticket_id)
+            found = tickets.moves(session, ticket_id, limit, after)
+        return MovePage(found[:limit], str(found[limit - 1].seq) if len(found) > limit else None)
 
     def add_artifact(self, ticket_id: str, new: NewArtifact, *, collected_by: str) -> PhaseGateArtifact:
         """Attach an artifact; the newest of a type is the one that is reviewed.

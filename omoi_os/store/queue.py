@@ -15,7 +15,7 @@ from psycopg.rows import TupleRow
 
 from omoi_os.domain.phases import Phase
 from omoi_os.domain.tasks import NewTask
-from omoi_os.models.task import IN_FLIGHT, PENDING, RETRYABLE, WAITING, Task
+from omoi_os.models.task import PENDING, RETRYABLE, WAITING, Task
 from omoi_os.store.rows import fetch_all, fetch_one
 
 FAILING: Final = 0x6F6D6F69
@@ -40,8 +40,8 @@ coalesce(%(capabilities)s::jsonb, (
 
 _READY: Final = f"""
 {PENDING} AND coalesce(not_before <= clock_timestamp(), true) AND NOT EXISTS (SELECT {OPEN_DEPENDENCIES})
-AND NOT EXISTS (SELECT FROM tickets WHERE tickets.id = tasks.ticket_id AND tickets.phase_id = '{Phase.BLOCKED}')
-"""
+AND NOT EXISTS (SELECT FROM tickets WHERE id = tasks.ticket_id AND phase_id = '{Phase.BLOCKED}')
+"""  # noqa: S608
 
 _IN_ORDER: Final = "ORDER BY priority_rank, created_at, id LIMIT 1"
 _OF_PHASE: Final = "phase_id = %(phase)s::text AND"  # a statement of its own: a generic plan cannot choose
@@ -118,6 +118,7 @@ SELECT open.id, open.needs FROM reached CROSS JOIN LATERAL (
     FROM tasks WHERE tasks.id = reached.id AND tasks.status <> 'completed' OFFSET 0 -- each by its key
 ) AS open
 """  # noqa: S608
+
 
 def next_task(connection: Connection[TupleRow], phase_id: str | None) -> Task | None:
     """The task that a claim would take, untouched."""

@@ -1,4 +1,4 @@
-"""SQL that changes the status of tasks. Each statement writes its event, and returns the tasks it moved.
+"""SQL that changes the status of tasks. Each statement writes its event, and returns what it moved.
 
 Which moves are allowed stands in the `WHERE` of the statement: of several callers one wins, and the others
 get no row.
@@ -17,9 +17,9 @@ from psycopg.rows import TupleRow
 from omoi_os.domain.statuses import TaskStatus
 from omoi_os.domain.tasks import BACKOFF_SECONDS, BLOCKED_BY, LONGEST_BACKOFF_SECONDS, TASK_MOVES
 from omoi_os.domain.tasks import IN_FLIGHT as IN_FLIGHT_STATUSES
-from omoi_os.models.task import IN_FLIGHT, RETRYABLE, WAITING, Task
+from omoi_os.models.task import IN_FLIGHT, LATE, RETRYABLE, WAITING, Task
 from omoi_os.store.queue import DEPENDS_ON, OPEN_DEPENDENCIES
-from omoi_os.store.rows import fetch_all
+from omoi_os.store.rows import fetch_one
 
 # Half of the delay is certain and half is drawn, so that tasks that failed together do not return together.
 BACKOFF: Final = f"""
@@ -37,9 +37,9 @@ _ID: Final = "id = %(id)s::text"
 _NEEDS: Final = "dependencies @> jsonb_build_object('depends_on', jsonb_build_array({}))"
 
 
-def _moving(event: str, changes: str, where: str, *, first: str = "", using: str = "") -> str:
+def _moving(event: str, changes: str, where: str, *, first: str = "", returned: str = "*") -> str:
     return f"""
-    WITH RECURSIVE {first} moved AS (UPDATE tasks SET {changes} {using} WHERE {where} RETURNING tasks.*),
+    WITH RECURSIVE {first} moved AS (UPDATE tasks SET {changes} WHERE {where} RETURNING tasks.*),
     told AS (
         INSERT INTO events (id, event_type, entity_type, entity_id, payload, created_at)
         SELECT gen_random_uuid()::text, '{event}', 'task', id,
@@ -48,8 +48,13 @@ def _moving(event: str, changes: str, where: str, *, first: str = "", using: str
                clock_timestamp()
         FROM moved
     )
-    SELECT * FROM moved
+    SELECT {returned} FROM moved
     """  # noqa: S608
+
+
+def _some(which: str) -> str:
+    """Ids of up to a thousand tasks that nobody else is moving."""
+    return f"ARRAY(SELECT id FROM tasks WHERE {which} ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED)"  # noqa: S608
 
 
 _ASSIGN: Final = _moving(
@@ -84,13 +89,18 @@ _CANCEL: Final = _moving(
     f"{_ID} AND status IN ('pending', 'assigned', 'running')",
 )
 
+_TIMED_OUT: Final = f"""{_FAILED}, error_message = format('Task timed out after %%ss: %%s',
+    coalesce(timeout_seconds, extract(epoch FROM
+             clock_timestamp() - coalesce(started_at, assigned_at))::bigint, 0), %(reason)s::text)"""
+
 _TIME_OUT: Final = _moving(
     "task.timed_out",
-    f"""{_FAILED}, error_message = format('Task timed out after %%ss: %%s',
-        coalesce(timeout_seconds, extract(epoch FROM
-                 clock_timestamp() - coalesce(started_at, assigned_at))::bigint, 0), %(reason)s::text)""",
-    f"""{_ID} AND {IN_FLIGHT} AND (NOT %(late)s OR coalesce(started_at, assigned_at)
-        + make_interval(secs => timeout_seconds) < clock_timestamp())""",
+    _TIMED_OUT,
+    f"{_ID} AND {IN_FLIGHT} AND (NOT %(late)s OR {LATE})",
+)
+
+_TIME_OUT_LATE: Final = _moving(
+    "task.timed_out", _TIMED_OUT, f"id = ANY ({_some(LATE)}) AND {LATE}", returned="id"
 )
 
 _RETRY: Final = _moving("task.retried", f"{_AGAIN}, error_message = NULL", f"{_ID} AND {RETRYABLE}")
@@ -98,7 +108,8 @@ _RETRY: Final = _moving("task.retried", f"{_AGAIN}, error_message = NULL", f"{_I
 _RETRY_ALL: Final = _moving(
     "task.retried",
     f"{_AGAIN}, error_message = NULL",
-    f"id = ANY (ARRAY(SELECT id FROM tasks WHERE {RETRYABLE} ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED))",  # noqa: S608
+    f"id = ANY ({_some(RETRYABLE)})",
+    returned="id",
 )
 
 _RESET: Final = _moving(
@@ -113,6 +124,7 @@ _RESET: Final = _moving(
               AND starts_with(error_message, '{BLOCKED_BY}' || %(id)s::text || ' ') OFFSET 0
         ) AS next
     ),""",  # noqa: S608
+    returned="id",
 )
 
 # Of agents that went silent. The agents' rows are locked by the caller: none of them can finish meanwhile.
@@ -120,19 +132,22 @@ _REQUEUE: Final = _moving(
     "task.requeued",
     f"""{_AGAIN}, error_message = NULL""",
     f"assigned_agent_id = ANY (%(agents)s::text[]) AND {IN_FLIGHT} AND retry_count < max_retries",
+    returned="id",
 )
 _GIVE_UP: Final = _moving(
     "task.failed",
     f"""{_FAILED}, error_message = format('Agent %%s was silent, and the task has no retry left',
                                           assigned_agent_id)""",
     f"assigned_agent_id = ANY (%(agents)s::text[]) AND {IN_FLIGHT} AND retry_count >= max_retries",
+    returned="id",
 )
 
 # The task that failed is named to all that wait for it, also through others.
 _FAIL_DEPENDENTS: Final = _moving(
     "task.blocked",
     f"""{_FAILED}, error_message = left(format('{BLOCKED_BY}%%s (%%s), which failed: %%s', cause.id,
-            cause.task_type, coalesce(cause.error_message, 'no reason was given')), 2000)""",
+            cause.task_type, coalesce(cause.error_message, 'no reason was given')), 2000)
+        FROM doomed, tasks AS cause""",
     "tasks.status = 'pending' AND tasks.id = doomed.id AND cause.id = doomed.cause",
     first=f"""asked (id) AS (
         SELECT unnest(%(ids)s::text[])
@@ -148,7 +163,7 @@ _FAIL_DEPENDENTS: Final = _moving(
             WHERE {WAITING} AND status <> 'failed' AND {_NEEDS.format("failing.id")} OFFSET 0
         ) AS next
     ), doomed AS (SELECT id, min(cause) AS cause FROM failing WHERE id <> cause GROUP BY id),""",  # noqa: S608
-    using="FROM doomed, tasks AS cause",
+    returned="id",
 )
 
 
@@ -177,7 +192,7 @@ def set_status(
         "agent": agent_id,
         "status": change.status.value,
         "from": [*(IN_FLIGHT_STATUSES if agent_id is not None else came_from)],
-        "result": None if change.result is None else msgspec.json.encode(change.result).decode(),
+        "result": None if change.result is None else _json(change.result),
         "error": change.error_message,
         "conversation": change.conversation_id,
     }
@@ -203,40 +218,50 @@ def retry(connection: Connection[TupleRow], task_id: str) -> Task | None:
     return _one(connection, _RETRY, {}, id=task_id)
 
 
-def retry_all(connection: Connection[TupleRow]) -> list[Task]:
-    """`retry` for up to a thousand failed tasks; those that somebody else is moving are left to them."""
-    return _all(connection, _RETRY_ALL, {})
+def time_out_late(connection: Connection[TupleRow], reason: str) -> list[str]:
+    """`time_out` for up to a thousand tasks whose time is used up; returns their ids."""
+    return _ids(connection, _TIME_OUT_LATE, {"reason": reason}, reason=reason)
 
 
-def reset(connection: Connection[TupleRow], task_id: str) -> list[Task]:
-    """Begin a failed task anew, and those that failed only because it did."""
-    return _all(connection, _RESET, {}, id=task_id)
+def retry_all(connection: Connection[TupleRow]) -> list[str]:
+    """`retry` for up to a thousand failed tasks, whose ids it returns."""
+    return _ids(connection, _RETRY_ALL, {})
 
 
-def take_back(connection: Connection[TupleRow], agent_ids: Sequence[str]) -> tuple[list[Task], list[Task]]:
-    """Take their tasks from agents that went silent: those that wait for a retry, and those that failed."""
-    again = _all(connection, _REQUEUE, {"agents": list(agent_ids)}, agents=list(agent_ids))
-    return again, _all(connection, _GIVE_UP, {"agents": list(agent_ids)}, agents=list(agent_ids))
+def reset(connection: Connection[TupleRow], task_id: str) -> list[str]:
+    """Begin a failed task anew, and those that failed only because it did; returns their ids."""
+    return _ids(connection, _RESET, {}, id=task_id)
 
 
-def fail_dependents(connection: Connection[TupleRow], task_ids: Sequence[str]) -> list[Task]:
-    """Fail what waits for tasks that failed for good, through any number of steps.
+def take_back(connection: Connection[TupleRow], agent_ids: Sequence[str]) -> list[str]:
+    """Take their tasks from agents that went silent; returns the ids of those that had no retry left."""
+    _ids(connection, _REQUEUE, {"agents": list(agent_ids)}, agents=list(agent_ids))
+    return _ids(connection, _GIVE_UP, {"agents": list(agent_ids)}, agents=list(agent_ids))
+
+
+def fail_dependents(connection: Connection[TupleRow], task_ids: Sequence[str]) -> list[str]:
+    """Fail what waits for tasks that failed for good, through any number of steps; returns the ids.
 
     A statement after the one that failed them: it must see tasks that were enqueued while that one waited.
 
     Args:
         task_ids: Of tasks that failed, or that are pending again and may wait for one that did.
     """
-    return _all(connection, _FAIL_DEPENDENTS, {}, ids=list(task_ids))
+    return _ids(connection, _FAIL_DEPENDENTS, {}, ids=list(task_ids))
 
 
-def _all(
+def _ids(
     connection: Connection[TupleRow], statement: str, told: Mapping[str, Any], **values: object
-) -> list[Task]:
-    return fetch_all(connection, Task, statement, {**values, "told": msgspec.json.encode(told).decode()})
+) -> list[str]:
+    rows = connection.execute(statement, {**values, "told": _json(told)}, prepare=True)
+    return [row[0] for row in rows.fetchall()]
 
 
 def _one(
     connection: Connection[TupleRow], statement: str, told: Mapping[str, Any], **values: object
 ) -> Task | None:
-    return next(iter(_all(connection, statement, told, **values)), None)
+    return fetch_one(connection, Task, statement, {**values, "told": _json(told)})
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -8,9 +8,10 @@ from datetime import datetime
 from psycopg import Connection
 from psycopg.rows import TupleRow
 from sqlalchemy import func, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
+from omoi_os.models.phase_history import PhaseHistory
 from omoi_os.models.ticket import Ticket
 
 
@@ -61,6 +62,7 @@ def page(
 ) -> Page:
     """Tickets older than `after`, the newest first."""
     query = select(Ticket).order_by(Ticket.created_at.desc(), Ticket.id.desc()).limit(limit + 1)
+    query = query.options(defer(Ticket.context), defer(Ticket.context_summary))  # megabytes, perhaps
     if phase is not None:
         query = query.where(Ticket.phase_id == phase)
     if status is not None:
@@ -69,6 +71,12 @@ def page(
         query = query.where(tuple_(Ticket.created_at, Ticket.id) < after)
     found = list(session.scalars(query))
     return Page(found[:limit], len(found) > limit)
+
+
+def moves(session: Session, ticket_id: str, limit: int, after: int) -> list[PhaseHistory]:
+    """Moves after that place, the first one first, one more than `limit` where there are more."""
+    query = select(PhaseHistory).where(PhaseHistory.ticket_id == ticket_id, PhaseHistory.seq > after)
+    return list(session.scalars(query.order_by(PhaseHistory.seq).limit(limit + 1)))
 
 
 def of_folder(session: Session, title: str, workspace_path: str | None) -> Ticket | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from omoi_os.api.dependencies import ServicesNow
+from omoi_os.api.dependencies import CursorQuery, LimitQuery, ServicesNow
 from omoi_os.api.schemas.agents import AgentIn, AgentList, AgentOut, Heartbeat
 from omoi_os.api.schemas.tasks import Claimed, ClaimIn, CompleteIn, FailIn, ProgressIn, ReleaseIn, TaskOut
 from omoi_os.api.strict import StrictRoute
@@ -20,9 +20,10 @@ def register_agent(body: AgentIn, services: ServicesNow) -> AgentOut:
 
 
 @router.get("", operation_id="listAgents")
-def list_agents(services: ServicesNow) -> AgentList:
-    """List all agents and how they are."""
-    return AgentList(agents=[AgentOut(**health) for health in services.agents.get_all_agents_health()])
+def list_agents(services: ServicesNow, limit: LimitQuery = 50, cursor: CursorQuery = None) -> AgentList:
+    """List agents and how they are, the newest registration first."""
+    page = services.agents.list_agents(limit=limit, cursor=cursor)
+    return AgentList(agents=[AgentOut(**health) for health in page.agents], next_cursor=page.next_cursor)
 
 
 @router.get("/{agent_id}", operation_id="getAgent")

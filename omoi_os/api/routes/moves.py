@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from omoi_os.api.dependencies import API_ACTOR, PhaseQuery, ServicesNow
+from omoi_os.api.dependencies import API_ACTOR, CursorQuery, LimitQuery, PhaseQuery, ServicesNow
 from omoi_os.api.schemas.gates import TicketWaiver
 from omoi_os.api.schemas.moves import (
     HistoryList,
@@ -35,15 +35,20 @@ def transition_ticket(ticket_id: str, body: TransitionIn, services: ServicesNow)
 
 
 @router.get("/{ticket_id}/phase-history", operation_id="getPhaseHistory")
-def phase_history(ticket_id: str, services: ServicesNow) -> HistoryList:
-    """All moves of a ticket, forced ones marked, and what was waived on its way."""
+def phase_history(
+    ticket_id: str, services: ServicesNow, limit: LimitQuery = 50, cursor: CursorQuery = None
+) -> HistoryList:
+    """List the moves of a ticket, the first one first, forced ones marked; the first page also has what was
+    waived on its way."""
     current = services.phases.get_current_phase(ticket_id)
-    history = services.phases.get_phase_history(ticket_id)
+    page = services.tickets.history(ticket_id, limit=limit, cursor=cursor)
+    waived = services.waivers.of_ticket(ticket_id) if cursor is None else []
     return HistoryList(
         ticket_id=ticket_id,
         current_phase=current,
-        history=[HistoryOut.model_validate(move) for move in history],
-        waivers=[TicketWaiver.model_validate(item) for item in services.waivers.of_ticket(ticket_id)],
+        history=[HistoryOut.model_validate(move) for move in page.moves],
+        waivers=[TicketWaiver.model_validate(item) for item in waived],
+        next_cursor=page.next_cursor,
     )
 
 

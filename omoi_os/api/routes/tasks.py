@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from omoi_os.api.dependencies import CursorQuery, LimitQuery, PhaseQuery, ServicesNow
-from omoi_os.api.schemas.tasks import CancelIn, TaskDetail, TaskIn, TaskOut, TaskPageOut
+from omoi_os.api.schemas.tasks import CancelIn, RetriedOut, TaskDetail, TaskIn, TaskOut, TaskPageOut
 from omoi_os.api.strict import StrictRoute
 from omoi_os.services.task_queue import TaskFilter
 
@@ -52,11 +52,13 @@ def list_tasks(
 def get_task(task_id: str, services: ServicesNow) -> TaskDetail:
     """Get one task, with what it waits for and what waits for it."""
     task = services.queue.get_task(task_id)
+    blocks, blocks_count = services.queue.get_blocked_ids(task_id)
     used = services.queue.get_task_timeout_status(task_id)
     return TaskDetail(
         task=TaskOut.model_validate(task),
         waits_for=services.queue.get_open_dependencies(task_id),
-        blocks=[blocked.id for blocked in services.queue.get_blocked_tasks(task_id)],
+        blocks=blocks,
+        blocks_count=blocks_count,
         elapsed_seconds=used["elapsed_time"],
         is_timed_out=used["is_timed_out"],
     )
@@ -69,6 +71,6 @@ def cancel_task(task_id: str, services: ServicesNow, body: CancelIn | None = Non
 
 
 @router.post("/tasks/{task_id}/retry", operation_id="retryTask")
-def retry_task(task_id: str, services: ServicesNow) -> list[TaskOut]:
+def retry_task(task_id: str, services: ServicesNow) -> RetriedOut:
     """Begin a failed task anew, and those that failed only because it did."""
-    return [TaskOut.model_validate(task) for task in services.queue.reset_task(task_id)]
+    return RetriedOut.of(services.queue.reset_task(task_id))

@@ -34,9 +34,10 @@ class AgentOut(Answer):
 
 
 class AgentList(Answer):
-    """All agents, the newest registration first."""
+    """Some agents, the newest registration first."""
 
     agents: list[AgentOut]
+    next_cursor: str | None = None
 
 
 class Heartbeat(Answer):

@@ -42,12 +42,13 @@ class HistoryOut(Answer):
 
 
 class HistoryList(Answer):
-    """All moves of a ticket, and what was waived on its way, each the first one first."""
+    """Moves of a ticket, the first one first; what was waived on its way stands on the first page."""
 
     ticket_id: str
     current_phase: str
     history: list[HistoryOut]
     waivers: list[TicketWaiver]
+    next_cursor: str | None = None
 
 
 class ValidTransitions(Answer):

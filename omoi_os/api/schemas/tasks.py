@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator
 
 from omoi_os.api.schemas.base import Answer, Body
 from omoi_os.domain.storable import MAX_TEXT
 from omoi_os.domain.tasks import read_dependencies
+from omoi_os.services.task_queue import Revived
 
 type ShortText = Annotated[str, Field(max_length=2000)]
 
@@ -72,9 +73,24 @@ class TaskDetail(Answer):
 
     task: TaskOut
     waits_for: list[str]
-    blocks: list[str]
+    blocks: Annotated[list[str], Field(description="Ids of pending tasks that wait for it, at most 100.")]
+    blocks_count: int
     elapsed_seconds: float | None
     is_timed_out: bool
+
+
+class RetriedOut(Answer):
+    """A task that begins anew, and those that had failed only because it did."""
+
+    task: TaskOut
+    count: Annotated[int, Field(description="Of all tasks that begin anew.")]
+    task_ids: Annotated[list[str], Field(description="The first 100 of them.")]
+
+    @classmethod
+    def of(cls, revived: Revived) -> Self:
+        """What is told of tasks that may be very many."""
+        task = TaskOut.model_validate(revived.task)
+        return cls(task=task, count=len(revived.ids), task_ids=list(revived.ids[:100]))
 
 
 class TaskPageOut(Answer):

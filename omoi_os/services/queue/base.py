@@ -15,7 +15,7 @@ from omoi_os.models.base import check_text
 from omoi_os.models.task import Task
 from omoi_os.services.database import DatabaseService, driver_connection
 from omoi_os.services.tickets import LONGEST_ID
-from omoi_os.store import queue, task_moves
+from omoi_os.store import agents, queue, task_lists, task_moves
 
 
 class QueuePart:
@@ -31,6 +31,15 @@ class QueuePart:
             if failing:
                 queue.hold_failing(connection)
             yield connection
+
+    @contextmanager
+    def _taking_away(self, task_id: str, *, failing: bool = False) -> Iterator[Connection[TupleRow]]:
+        """A transaction that ends a task or gives it back; whoever had it rests if that was its last one."""
+        with self._transaction(failing=failing) as connection:
+            holder = agents.hold_holder(connection, task_id) if is_id(task_id) else None
+            yield connection
+            if holder is not None:
+                agents.rest(connection, holder)
 
 
 def no_task(task_id: str) -> NotFound:
@@ -56,7 +65,7 @@ def existing(connection: Connection[TupleRow], task_id: str) -> Task:
     Raises:
         NotFound: There is no such task.
     """
-    task = queue.find(connection, task_id) if is_id(task_id) else None
+    task = task_lists.find(connection, task_id) if is_id(task_id) else None
     if task is None:
         raise no_task(task_id)
     return task
@@ -80,11 +89,10 @@ def refuse_move(connection: Connection[TupleRow], task_id: str, target: TaskStat
     )
 
 
-def settle(connection: Connection[TupleRow], tasks: Sequence[Task]) -> list[Task]:
+def settle(connection: Connection[TupleRow], task_ids: Sequence[str]) -> list[str]:
     """What follows when tasks failed or are pending again: what waits for one that failed for good fails.
 
     Returns:
-        The tasks that failed here; `queue.hold_failing` comes before whatever moved the given ones.
+        Ids of what failed here; `queue.hold_failing` comes before whatever moved the given ones.
     """
-    moved = [task.id for task in tasks if task.status in {TaskStatus.FAILED, TaskStatus.PENDING}]
-    return task_moves.fail_dependents(connection, moved) if moved else []
+    return task_moves.fail_dependents(connection, task_ids) if task_ids else []

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from omoi_os.domain.tasks import find_cycle
 from omoi_os.models.task import Task
-from omoi_os.services.queue.base import QueuePart, is_id
-from omoi_os.store import queue, task_moves
+from omoi_os.services.queue.base import QueuePart, is_id, settle
+from omoi_os.store import queue, task_lists
 
 
 class Dependencies(QueuePart):
@@ -26,20 +26,31 @@ class Dependencies(QueuePart):
             return queue.open_dependencies(connection, task_id) or []
 
     def get_blocked_tasks(self, task_id: str) -> list[Task]:
-        """The pending tasks that name this one as a dependency."""
+        """The pending tasks that name this one as a dependency, the first 1,000 in the order of the queue."""
         if not is_id(task_id):
             return []
         with self.db.single_statements() as connection:
-            return queue.waiting_for(connection, task_id)
+            return task_lists.blocked_by(connection, task_id)
+
+    def get_blocked_ids(self, task_id: str, most: int = 100) -> tuple[list[str], int]:
+        """Ids of the first `most` of the tasks that this one blocks, and how many it blocks altogether."""
+        if not is_id(task_id):
+            return [], 0
+        with self.db.single_statements() as connection:
+            return task_lists.blocked_ids(connection, task_id, most)
 
     def fail_blocked_tasks(self) -> int:
         """Fail pending tasks that wait for one that failed for good; returns how many.
 
-        Whoever fails a task through this service has done so already. This is for rows that others wrote.
+        Whoever fails a task through this service has done so already. This is for rows that others wrote,
+        so it looks before it makes others wait; what it found is asked again when nobody else can fail.
         """
-        with self._transaction(failing=True) as connection:
+        with self.db.single_statements() as connection:
             blocked = queue.blocked_for_good(connection)
-            return len(task_moves.fail_dependents(connection, blocked)) if blocked else 0
+        if not blocked:
+            return 0
+        with self._transaction(failing=True) as connection:
+            return len(settle(connection, blocked))
 
     def detect_circular_dependencies(self, task_id: str, depends_on: Sequence[str]) -> list[str] | None:
         """The circle that would arise if `task_id` depended on these; None where there is none.

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Final
 
 from psycopg import Connection
+from psycopg.errors import UniqueViolation
 from psycopg.rows import TupleRow
 
-from omoi_os.domain.phases import parse_phase
+from omoi_os.domain.phases import Phase, parse_phase
 from omoi_os.domain.tasks import NewTask, find_cycle, read_priority, refuse_cycle
-from omoi_os.errors import DependencyFailed, InvalidInput, UnknownDependency
+from omoi_os.errors import Conflict, DependencyFailed, InvalidInput, UnknownDependency
 from omoi_os.models.base import check_text, text_limit
 from omoi_os.models.task import Task
 from omoi_os.services.queue.base import is_id
@@ -32,6 +33,7 @@ def enqueue(connection: Connection[TupleRow], tasks: Sequence[NewTask]) -> list[
 
     Raises:
         NotFound: There is no such ticket.
+        Conflict: There is a task with one of the ids already; the transaction cannot go on.
         InvalidInput: A field cannot be used; `UnknownDependency`, `DependencyFailed` and
             `DependencyCycle` say which dependency.
     """
@@ -46,7 +48,10 @@ def enqueue(connection: Connection[TupleRow], tasks: Sequence[NewTask]) -> list[
     made_before = queue.generated(connection, checked) if keyed else {}
     new = [_renamed(task, made_before) for task in checked if task.id not in made_before]
     _check_dependencies(connection, new)
-    return queue.insert(connection, new) if new else []
+    try:
+        return queue.insert(connection, new) if new else []
+    except UniqueViolation as error:
+        raise Conflict("id: there is a task with one of these ids already", field="id") from error
 
 
 def _renamed(task: NewTask, known: Mapping[str, str]) -> NewTask:
@@ -97,6 +102,8 @@ def _checked(task: NewTask) -> NewTask:
         raise InvalidInput(f"dependencies: at most {MOST_DEPENDENCIES} are allowed", field="dependencies")
     check_capabilities(task.capabilities)
     phase, priority = parse_phase(task.phase_id), read_priority(task.priority)
+    if phase in (Phase.DONE, Phase.BLOCKED):
+        raise InvalidInput(f"phase_id: nothing is worked on in {phase.value}", field="phase_id")
     return replace(task, phase_id=phase.value, priority=priority.value)
 
 

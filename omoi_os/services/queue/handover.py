@@ -16,7 +16,7 @@ from omoi_os.errors import InvalidInput, NotYourTask
 from omoi_os.models.base import check_json, check_text
 from omoi_os.models.task import Task
 from omoi_os.services.queue.base import QueuePart, check_agent, existing, is_id, no_task, settle
-from omoi_os.store import agents, events, task_moves
+from omoi_os.store import agents, events, task_lists, task_moves
 from omoi_os.store.task_moves import StatusChange
 
 LONGEST_MESSAGE: Final = 2000
@@ -82,7 +82,7 @@ class Handover(QueuePart):
             agents.rest(connection, agent_id)
             if (again := task_moves.retry(connection, task_id)) is not None:
                 return again
-            settle(connection, [failed])
+            settle(connection, [failed.id])
             return failed
 
     def release_task(self, task_id: str, agent_id: str, reason: str = "") -> Task:
@@ -126,6 +126,7 @@ def _completed_before(
     task = existing(connection, task_id)
     if task.status != TaskStatus.COMPLETED or task.assigned_agent_id != agent_id:
         raise NotYourTask(task_id=task_id)
-    if task.result != msgspec.json.decode(msgspec.json.encode(result)):  # a tuple is stored as a list
+    given = None if result is None else msgspec.json.encode(result).decode()
+    if not task_lists.has_result(connection, task_id, given):
         raise NotYourTask("the task is completed, with another result", task_id=task_id)
     return task

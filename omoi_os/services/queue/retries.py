@@ -1,12 +1,26 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from omoi_os.domain.phases import parse_phase
 from omoi_os.domain.statuses import TaskStatus
 from omoi_os.domain.tasks import is_permanent
 from omoi_os.errors import TaskMoveNotAllowed
 from omoi_os.models.task import Task
 from omoi_os.services.queue.base import QueuePart, existing, is_id, refuse_move, settle
-from omoi_os.store import queue, task_moves
+from omoi_os.store import task_lists, task_moves
+
+
+@dataclass(frozen=True, slots=True)
+class Revived:
+    """A task that begins anew, and the ids of those that had failed only because it did."""
+
+    task: Task
+    others: tuple[str, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return self.task.id, *self.others
 
 
 class Retries(QueuePart):
@@ -21,7 +35,7 @@ class Retries(QueuePart):
         if not is_id(task_id):
             return False
         with self.db.single_statements() as connection:
-            task = queue.find(connection, task_id)
+            task = task_lists.find(connection, task_id)
         return (
             task is not None
             and task.status == TaskStatus.FAILED
@@ -41,14 +55,14 @@ class Retries(QueuePart):
             return False
         with self._transaction(failing=True) as connection:
             if (task := task_moves.retry(connection, task_id)) is not None:
-                settle(connection, [task])
+                settle(connection, [task.id])
             return task is not None
 
     def get_retryable_tasks(self, phase_id: str | None = None) -> list[Task]:
-        """Failed tasks that may be tried again, the oldest failure first."""
+        """Failed tasks that may be tried again, the 1,000 oldest failures first."""
         phase = None if phase_id is None else parse_phase(phase_id)
         with self.db.single_statements() as connection:
-            return queue.retryable(connection, phase)
+            return task_lists.retryable(connection, phase)
 
     def retry_failed_tasks(self) -> int:
         """`increment_retry` for all that may be tried again, up to a thousand; returns how many."""
@@ -57,7 +71,7 @@ class Retries(QueuePart):
             settle(connection, tasks)
             return len(tasks)
 
-    def reset_task(self, task_id: str) -> list[Task]:
+    def reset_task(self, task_id: str) -> Revived:
         """Begin a failed task anew with all its retries, and those that failed only because it did.
 
         Raises:
@@ -68,7 +82,8 @@ class Retries(QueuePart):
             existing(connection, task_id)
             if not (tasks := task_moves.reset(connection, task_id)):
                 raise refuse_move(connection, task_id, TaskStatus.PENDING)
-            again = {task.id for task in settle(connection, tasks)}
+            again = set(settle(connection, tasks))
             if task_id in again:
                 raise TaskMoveNotAllowed("the task waits for one that failed for good; reset that one first")
-            return [task for task in tasks if task.id not in again]
+            others = tuple(id_ for id_ in tasks if id_ != task_id and id_ not in again)
+            return Revived(existing(connection, task_id), others)

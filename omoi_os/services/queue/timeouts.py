@@ -8,9 +8,10 @@ from omoi_os.errors import NotFound, TaskMoveNotAllowed
 from omoi_os.models.base import check_text
 from omoi_os.models.task import Task
 from omoi_os.services.queue.base import QueuePart, check_agent, is_id, refuse_move, settle
-from omoi_os.store import queue, task_moves
+from omoi_os.store import task_lists, task_moves
 
 LONGEST_REASON: Final = 2000
+TIMEOUT: Final = "timeout_exceeded"
 
 
 class Timeouts(QueuePart):
@@ -21,13 +22,14 @@ class Timeouts(QueuePart):
         return bool(self.get_task_timeout_status(task_id)["is_timed_out"])
 
     def get_timed_out_tasks(self) -> list[Task]:
-        """Tasks in flight that have used up their time, the longest first."""
-        with self.db.single_statements() as connection:
-            return queue.late(connection)
+        """Tasks in flight that have used up their time, the 1,000 longest first.
 
-    def mark_task_timeout(
-        self, task_id: str, reason: str = "timeout_exceeded", *, only_if_late: bool = False
-    ) -> bool:
+        A task without a limit that somebody has who never registered has 24 hours.
+        """
+        with self.db.single_statements() as connection:
+            return task_lists.late(connection)
+
+    def mark_task_timeout(self, task_id: str, reason: str = TIMEOUT, *, only_if_late: bool = False) -> bool:
         """End a task in flight as timed out; it may be retried.
 
         Args:
@@ -40,11 +42,18 @@ class Timeouts(QueuePart):
         check_text("reason", reason, LONGEST_REASON)
         if not is_id(task_id):
             return False
-        with self._transaction(failing=True) as connection:
+        with self._taking_away(task_id, failing=True) as connection:
             task = task_moves.time_out(connection, task_id, reason, only_if_late=only_if_late)
             if task is not None:
-                settle(connection, [task])
+                settle(connection, [task.id])
             return task is not None
+
+    def time_out_late_tasks(self) -> int:
+        """End up to 1,000 tasks in flight that have used up their time; returns how many."""
+        with self._transaction(failing=True) as connection:
+            late = task_moves.time_out_late(connection, TIMEOUT)
+            settle(connection, late)
+            return len(late)
 
     def cancel_task(self, task_id: str, reason: str = "cancelled_by_request") -> bool:
         """End a task that is not over; it is not retried, and what waits for it fails.
@@ -66,20 +75,20 @@ class Timeouts(QueuePart):
             TaskMoveNotAllowed: It is over already.
         """
         check_text("reason", reason, LONGEST_REASON)
-        with self._transaction(failing=True) as connection:
+        with self._taking_away(task_id, failing=True) as connection:
             error = f"{CANCELLED}{reason}"
             task = task_moves.cancel(connection, task_id, error) if is_id(task_id) else None
             if task is None:
                 raise refuse_move(connection, task_id, TaskStatus.FAILED)
-            settle(connection, [task])
+            settle(connection, [task.id])
             return task
 
     def get_cancellable_tasks(self, agent_id: str | None = None) -> list[Task]:
-        """Tasks that agents have now, of one agent or of all."""
+        """Tasks that agents have now: all of one agent, or the first 1,000 of all agents."""
         if agent_id is not None:
             check_agent(agent_id)
         with self.db.single_statements() as connection:
-            return queue.in_flight(connection, agent_id)
+            return task_lists.in_flight(connection, agent_id)
 
     def get_task_elapsed_time(self, task_id: str) -> float | None:
         """Seconds from the task's start to its end, or to now; None where it was not started."""
@@ -96,14 +105,16 @@ class Timeouts(QueuePart):
         found = None
         if is_id(task_id):
             with self.db.single_statements() as connection:
-                found = queue.elapsed(connection, task_id)
+                found = task_lists.elapsed(connection, task_id)
         if found is None:
             return _status(task_id)
-        task, elapsed = found
-        return _status(task_id, task, elapsed)
+        task, elapsed, late = found
+        return _status(task_id, task, elapsed, late=late)
 
 
-def _status(task_id: str, task: Task | None = None, elapsed: float | None = None) -> dict[str, Any]:
+def _status(
+    task_id: str, task: Task | None = None, elapsed: float | None = None, *, late: bool = False
+) -> dict[str, Any]:
     limit = None if task is None else task.timeout_seconds
     remaining = None if limit is None or elapsed is None else limit - elapsed
     in_flight = task is not None and task.status in IN_FLIGHT
@@ -114,6 +125,6 @@ def _status(task_id: str, task: Task | None = None, elapsed: float | None = None
         "timeout_seconds": limit,
         "elapsed_time": elapsed,
         "time_remaining": None if remaining is None else max(remaining, 0.0),
-        "is_timed_out": in_flight and remaining is not None and remaining < 0,
+        "is_timed_out": late,
         "can_cancel": in_flight or (task is not None and task.status == TaskStatus.PENDING),
     }
