@@ -149,3 +149,19 @@ def test_going_on_and_being_blocked_take_nothing_back(services: Services) -> Non
 )
 def test_a_move_takes_back_the_phases_between(origin: Phase, target: Phase, over: tuple[Phase, ...]) -> None:
     assert gone_back_over(origin, target) == over
+
+
+def test_the_verdict_and_the_waivers_of_an_earlier_visit_answer_nothing(
+    services: Services, in_testing: str
+) -> None:
+    before = services.gates.validate_gate(in_testing, T)
+    move(services, in_testing, I)
+    move(services, in_testing, T, force=True)
+    work_off(services, in_testing, T)
+    attach(services, in_testing, T)  # the very same evidence
+    state = services.gates.check_gate_requirements(in_testing, T)
+    assert state["stale_reasons"] == [
+        "the ticket went back since, or the verdict names nothing that it was reached on"
+    ]
+    after = services.gates.validate_gate(in_testing, T)
+    assert (after.gate_status, after.id == before.id) == ("passed", False)

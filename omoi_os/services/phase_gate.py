@@ -323,7 +323,7 @@ class PhaseGateService:
         """Why the last verdict says nothing about now; empty where it does."""
         before = given.latest.inputs if given.latest else None
         if before is None:
-            return ["the last verdict names nothing that it was reached on"]
+            return ["the ticket went back since, or the verdict names nothing that it was reached on"]
         return self._inputs_now(review, given).changes_since(before)
 
     def _unchanged(self, review: _Review, given: gates.GateInput) -> PhaseGateResult | None:

@@ -57,13 +57,15 @@ _WAIVERS: Final = f"""
                                      'waived_by', waived_by, 'expires_at', expires_at, 'inputs', inputs)
                   ORDER BY seq)
  FROM gate_waivers given WHERE {_OF_PHASE} AND revokes IS NULL AND expires_at > clock_timestamp()
+   AND created_at > {_SINCE}
    AND NOT EXISTS (SELECT FROM gate_waivers ended WHERE ended.ticket_id = %(ticket)s::text
                    AND ended.phase_id = %(phase)s::text AND ended.revokes = given.id))::text
 """  # noqa: S608
 _LATEST: Final = f"""
 (SELECT jsonb_build_object('id', id, 'status', gate_status, 'inputs', validation_result -> 'inputs',
                            'findings', validation_result -> 'findings')
- FROM phase_gate_results WHERE {_OF_PHASE} AND gate_status <> 'pending' ORDER BY seq DESC LIMIT 1)::text
+ FROM phase_gate_results WHERE {_OF_PHASE} AND gate_status <> 'pending' AND validated_at > {_SINCE}
+ ORDER BY seq DESC LIMIT 1)::text
 """  # noqa: S608
 
 # The content travels as text: a number or a depth that Python cannot read must spoil one artifact, and not
