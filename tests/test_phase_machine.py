@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
-from omoi_os.domain.phases import Move, Phase
+from omoi_os.domain.phases import Move, Phase, gone_back_over
 from omoi_os.errors import GateClosed, InvalidInput, TransitionNotAllowed
 from omoi_os.models.event import Event
 from omoi_os.models.phase_gate_result import PhaseGateResult
@@ -141,6 +141,7 @@ class PhaseMachine(RuleBasedStateMachine):
         else:
             done = self.service.move(self.ticket_id, request)
             assert (done.from_phase, done.to_phase, done.forced) == (self.phase, target, force)
+            self.good.difference_update(gone_back_over(self.phase, target))
             self.phase, self.previous = target, self.phase
             self.made += 1
             if target in WORK and target is not self.at_work:
