@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx
 from openhands.sdk.conversation.exceptions import ConversationRunError, WebSocketConnectionError
@@ -117,11 +117,12 @@ class Stages:
         if isinstance(conversation, LocalConversation):
             used = usage_of(conversation).llm_calls
             conversation.max_iteration_per_run = max(1, self.limits.max_iterations - used)
-            await conversation.arun()
+            # Decorators hide both methods' arguments from the type checker.
+            await cast("Any", conversation).arun()
         elif isinstance(conversation, RemoteConversation):
-            # Its `arun` blocks the loop. Its decorator hides its arguments from the type checker.
-            arguments: dict[str, Any] = {"poll_interval": _POLL, "timeout": self.limits.wall_clock_seconds}
-            await asyncio.to_thread(lambda: conversation.run(**arguments))
+            # Its `arun` blocks the loop.
+            run = cast("Any", conversation).run
+            await asyncio.to_thread(run, poll_interval=_POLL, timeout=self.limits.wall_clock_seconds)
 
     def _check_limits(self) -> None:
         """The library looks at limits after a call; before the first of a turn it is up to us."""
