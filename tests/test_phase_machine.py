@@ -141,7 +141,7 @@ class PhaseMachine(RuleBasedStateMachine):
         else:
             done = self.service.move(self.ticket_id, request)
             assert (done.from_phase, done.to_phase, done.forced) == (self.phase, target, force)
-            self.good.difference_update(gone_back_over(self.phase, target))
+            self.good.difference_update(gone_back_over(self.at_work, target))
             self.phase, self.previous = target, self.phase
             self.made += 1
             if target in WORK and target is not self.at_work:

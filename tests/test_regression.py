@@ -165,3 +165,12 @@ def test_the_verdict_and_the_waivers_of_an_earlier_visit_answer_nothing(
     ]
     after = services.gates.validate_gate(in_testing, T)
     assert (after.gate_status, after.id == before.id) == ("passed", False)
+
+
+def test_a_ticket_that_is_forced_back_while_it_is_blocked_goes_back(
+    services: Services, in_testing: str
+) -> None:
+    move(services, in_testing, Phase.BLOCKED)
+    move(services, in_testing, I, force=True)
+    move(services, in_testing, T, force=True)
+    assert services.gates.check_gate_requirements(in_testing, T)["missing_artifacts"]

@@ -73,13 +73,14 @@ def upgrade() -> None:
         "phase_history", sa.Column("forced", sa.Boolean(), server_default=sa.false(), nullable=False)
     )
     op.add_column("phase_history", sa.Column("gate_result_id", sa.String()))
+    op.add_column("phase_history", sa.Column("took_back", postgresql.ARRAY(sa.Text())))
     op.add_column(
         "phase_history", sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False)
     )
 
 
 def downgrade() -> None:
-    for column in ("seq", "gate_result_id", "forced"):
+    for column in ("seq", "took_back", "gate_result_id", "forced"):
         op.drop_column("phase_history", column)
     op.drop_index("idx_agents_created", "agents")
     op.drop_index("idx_agents_working", "agents")

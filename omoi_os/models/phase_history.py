@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Boolean, DateTime, ForeignKey, Identity, Index, String, Text, false
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from omoi_os.models.base import Base, new_id
@@ -20,6 +20,7 @@ class PhaseHistory(Base):
     Attributes:
         forced: Whether an operator moved it past the gate, or past the map.
         gate_result_id: The verdict that opened the gate, where one was needed.
+        took_back: The phases whose work this move took back, or None.
         seq: Order of the moves.
     """
 
@@ -35,6 +36,7 @@ class PhaseHistory(Base):
     artifacts: Mapped[dict[str, Any] | list[Any] | None] = mapped_column(JSONB(none_as_null=True))
     forced: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     gate_result_id: Mapped[str | None] = mapped_column(String)
+    took_back: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     seq: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=utc_now)
 

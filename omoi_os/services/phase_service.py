@@ -203,10 +203,9 @@ class PhaseService:
             _check_unmoved(ticket_id, place, Place(ticket.phase_id, ticket.previous_phase_id))
             if verdict is not None and not self.gates.holds(verdict, session=session):
                 return None
-            self._take_back(
-                session, ticket_id, gone_back_over(parse_phase(place.current), parse_phase(request.to_phase))
-            )
-            transition = phases.record_move(session, ticket, request, verdict)
+            over = _gone_back_over(place, parse_phase(request.to_phase))
+            self._take_back(session, ticket_id, over)
+            transition = phases.record_move(session, ticket, request, verdict, over)
             if self.contexts is not None and transition.from_phase in WORK_PHASES:
                 self.contexts.update_ticket_context(ticket_id, transition.from_phase, session=session)
             if self.generator is not None and transition.to_phase in WORK_PHASES:
@@ -235,6 +234,14 @@ def _check_allowed(ticket_id: str, place: Place, target: Phase, request: Move) -
         raise TransitionNotAllowed(
             reason, ticket_id=ticket_id, from_phase=current.value, to_phase=target.value
         )
+
+
+def _gone_back_over(place: Place, target: Phase) -> tuple[Phase, ...]:
+    """As `gone_back_over`; a blocked ticket is where it was blocked."""
+    current = parse_phase(place.current)
+    if current is Phase.BLOCKED and place.previous is not None:
+        current = parse_phase(place.previous)
+    return gone_back_over(current, target)
 
 
 def _check_unmoved(ticket_id: str, before: Place, now: Place) -> None:

@@ -16,7 +16,6 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from omoi_os.domain.inputs import Inputs
-from omoi_os.domain.phases import PHASE_SEQUENCE
 from omoi_os.domain.rules import Artifact, OpenTask, TaskFacts
 from omoi_os.domain.verdict import Verdict
 from omoi_os.domain.waivers import Waiver
@@ -29,15 +28,11 @@ OPEN_COUNTED: Final = 1000
 """Open tasks are counted up to here; a phase with more says "at least"."""
 
 _OF_PHASE: Final = "ticket_id = %(ticket)s::text AND phase_id = %(phase)s::text"
-_ORDER: Final = f"ARRAY[{', '.join(repr(phase.value) for phase in PHASE_SEQUENCE)}]"
 # A ticket that goes back takes back what was done and shown in the phases between: since then counts.
-_SINCE: Final = f"""
+_SINCE: Final = """
 coalesce((SELECT created_at FROM phase_history WHERE ticket_id = %(ticket)s::text
-          AND array_position({_ORDER}, from_phase::text) > array_position({_ORDER}, to_phase::text)
-          AND array_position({_ORDER}, %(phase)s::text) BETWEEN array_position({_ORDER}, to_phase::text)
-                                                            AND array_position({_ORDER}, from_phase::text)
-          ORDER BY seq DESC LIMIT 1), '-infinity')
-"""  # noqa: S608
+          AND %(phase)s::text = ANY (took_back) ORDER BY seq DESC LIMIT 1), '-infinity')
+"""
 _COUNTS: Final = f"tasks WHERE {_OF_PHASE} AND created_at > {_SINCE}"
 _OPEN: Final = f"{_COUNTS} AND status <> 'completed'"
 _HAS_UNCOLLECTED: Final = f"EXISTS (SELECT FROM tasks WHERE {_OF_PHASE} AND {UNCOLLECTED})"

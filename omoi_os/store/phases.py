@@ -40,12 +40,17 @@ def history_of(session: Session, ticket_id: str) -> list[PhaseHistory]:
 
 
 def record_move(
-    session: Session, ticket: Ticket, request: Move, verdict: PhaseGateResult | None
+    session: Session,
+    ticket: Ticket,
+    request: Move,
+    verdict: PhaseGateResult | None,
+    took_back: Sequence[str] = (),
 ) -> Transition:
     """Move a locked ticket, and add the history row and the event of it.
 
     Args:
         verdict: The one that opened the gate, where one was needed.
+        took_back: The phases whose work does not count any more.
     """
     moment = now(session)
     transition = Transition(
@@ -71,6 +76,7 @@ def record_move(
         artifacts=request.artifacts,
         forced=request.force,
         gate_result_id=transition.gate_result_id,
+        took_back=list(took_back) or None,
         created_at=moment,
     )
     session.add_all([history, _event(transition, history)])
