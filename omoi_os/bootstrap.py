@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,11 @@ from omoi_os.errors import DatabaseUnavailable, EmbeddedDatabaseError
 from omoi_os.evidence.snapshot_store import sweep
 from omoi_os.services.agent_health import AgentHealthService
 from omoi_os.services.calibration import CalibrationService
+from omoi_os.services.consequences import Consequences
 from omoi_os.services.context_service import ContextService
 from omoi_os.services.context_summarizer import ContextSummarizer
 from omoi_os.services.database import DatabaseService
+from omoi_os.services.engine import Engine
 from omoi_os.services.gate.judged import Judging
 from omoi_os.services.housekeeping import Housekeeping
 from omoi_os.services.judging import AgentJudge
@@ -24,6 +26,7 @@ from omoi_os.services.phase_gate import PhaseGateService
 from omoi_os.services.phase_service import PhaseService
 from omoi_os.services.policies import PolicyService
 from omoi_os.services.review import ReviewService
+from omoi_os.services.review_requests import ReviewRequests
 from omoi_os.services.task_generator import TaskGeneratorService
 from omoi_os.services.task_queue import TaskQueueService
 from omoi_os.services.tickets import TicketService
@@ -51,11 +54,22 @@ class Services:
     waivers: WaiverService
     contexts: ContextService
     transcripts: TranscriptService
+    requests: ReviewRequests
+    consequences: Consequences
+
+
+type EngineOf = Callable[[DatabaseService], Engine]
 
 
 @contextmanager
-def open_services(settings: Settings) -> Iterator[Services]:
+def open_services(
+    settings: Settings, engine: EngineOf | None = None, *, judges_here: bool = True
+) -> Iterator[Services]:
     """Reach the database that the settings name, or the embedded one; bring its schema up to date.
+
+    Args:
+        engine: Makes the port to the durable engine; without one, reviews wait for workers to find them.
+        judges_here: Whether a move that needs a judge asks it in this process, or leaves it to a worker.
 
     Raises:
         DatabaseUnavailable: It does not answer, or does not start.
@@ -65,18 +79,28 @@ def open_services(settings: Settings) -> Iterator[Services]:
         _migrate(db)
         # What a crash left: a snapshot is locked for as long as its process lives.
         sweep(settings.snapshots, alive=lambda _: False, older_than=60.0)
-        yield services_on(db, settings)
+        yield services_on(db, settings, engine, judges_here=judges_here)
 
 
-def services_on(db: DatabaseService, settings: Settings) -> Services:
-    """The services on a database that is ready."""
+def services_on(
+    db: DatabaseService, settings: Settings, engine: EngineOf | None = None, *, judges_here: bool = True
+) -> Services:
+    """The services on a database that is ready; the arguments are those of `open_services`."""
     policies = PolicyService.opened(settings)
     contexts = ContextService(db, summarizer=ContextSummarizer(Tokens(settings.encoding)))
     judge = AgentJudge.opened(settings)
     judging = Judging(judge, contexts, CalibrationService(db, judge))
     gates = PhaseGateService(db, policies=policies, snapshots=settings.snapshots, judging=judging)
-    queue = TaskQueueService(db)
+    requests = ReviewRequests(db, gates, engine=engine(db) if engine is not None else None)
+    queue = TaskQueueService(db, completions=requests)
     generator = TaskGeneratorService(db, queue)
+    phases = PhaseService(
+        db,
+        generator=generator,
+        contexts=contexts,
+        gates=gates,
+        reviews=None if judges_here else requests,
+    )
     agents = AgentHealthService(db, timeout_seconds=settings.agent_timeout)
     return Services(
         settings=settings,
@@ -86,12 +110,14 @@ def services_on(db: DatabaseService, settings: Settings) -> Services:
         reviews=ReviewService(db, gates=gates),
         queue=queue,
         generator=generator,
-        phases=PhaseService(db, generator=generator, contexts=contexts, gates=gates),
+        phases=phases,
         agents=agents,
         housekeeping=Housekeeping(queue, agents),
         waivers=WaiverService(db, gates),
         contexts=contexts,
         transcripts=TranscriptService(gates, _secrets(settings)),
+        requests=requests,
+        consequences=Consequences(db, gates, phases, queue, requests),
     )
 
 

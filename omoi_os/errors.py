@@ -128,6 +128,18 @@ class WaiverNotAllowed(Conflict):
     code = "waiver_not_allowed"
 
 
+class ReviewOver(Conflict):
+    """The review is decided already; there is nothing to cancel."""
+
+    code = "review_over"
+
+
+class IdempotencyKeyReused(InvalidInput):
+    """This idempotency key stands for another request; use a new one for each request."""
+
+    code = "idempotency_key_reused"
+
+
 class TaskMoveNotAllowed(Conflict):
     """A task cannot go from its status to that one."""
 

@@ -28,6 +28,11 @@ class Settings(BaseSettings):
         judge_base_url: Where an OpenAI-compatible server answers; None for the provider's own address.
         judge_input_price: US dollars per token read, and `judge_output_price` per token written; without
             them the cost of a model that litellm has no price for is not known.
+        retry_seconds: Before an inconclusive review is tried again; later pauses grow to twenty times that.
+        worker_reviews: Reviews that one worker measures at a time.
+        judges: Conversations with judges of all workers together; 0 for no limit.
+        poll_seconds: Between two looks of a worker for work.
+        keep_workflows_hours: How long the engine's record of what is over is kept.
         judge_host: Address of an agent server to judge on; None judges in this process.
     """
 
@@ -43,6 +48,11 @@ class Settings(BaseSettings):
     port: int = Field(default=8420, ge=0, le=65535)
     encoding: Literal["o200k_base", "cl100k_base"] = "o200k_base"
     agent_timeout: float = Field(default=90.0, ge=1, le=7 * 24 * 3600)
+    retry_seconds: float = Field(default=15.0, gt=0, le=24 * 3600)
+    worker_reviews: int = Field(default=16, ge=1, le=200)
+    judges: int = Field(default=8, ge=0, le=1000)
+    poll_seconds: float = Field(default=0.5, ge=0.05, le=60)
+    keep_workflows_hours: float = Field(default=72.0, ge=0, le=10_000)
     prompts: Path | None = None
     judge_model: str | None = None
     judge_api_key: SecretStr | None = None

@@ -456,7 +456,7 @@ class Case:
 
     def ask_for(self, percent: int) -> None:
         text = STRICTER.format("implementation", f"test_coverage: {{min_percentage: {percent}}}")
-        self.gate.policies = PolicyService(parse_policy(text.encode(), "omoi.yaml"))
+        self.gate.stages.policies = PolicyService(parse_policy(text.encode(), "omoi.yaml"))
 
     def hand_in(self, covered: int) -> None:
         hand_in(self.gate.db, self.ticket, B, "test_coverage", {"report": lcov(covered, 10)})
@@ -575,7 +575,7 @@ def _opened(db: DatabaseService, ticket_id: str, phase: Phase, lease: float) -> 
         unused = gates.Decision(question, decide([]), "other", None)
         found = gates.open_review(connection, question, "other", lease, unused)
     assert found is not None
-    return found
+    return found.id
 
 
 def test_a_second_request_gets_the_open_review(

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 
 class Outcome(StrEnum):
@@ -120,6 +120,13 @@ class Finding:
             "fix": self.fix,
             "waiver": self.waiver,
         }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, str]) -> Self:
+        """What `as_dict` wrote."""
+        values = {name: value for name, value in stored.items() if name != "id"}
+        outcome, severity = Outcome(values.pop("outcome")), Severity(values.pop("severity"))
+        return cls(outcome=outcome, severity=severity, **values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import concurrent.futures
 import importlib
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from omoi_os.judge.environment import learn, prepare
 from omoi_os.judge.halt import Halt
@@ -59,7 +60,20 @@ class Executor:
         loop = agent_loop()
         halt = Halt(loop)
         run = drive(task, self.model, self.limits, self.host, halt)
-        return halt, asyncio.run_coroutine_threadsafe(run, loop)
+        future = asyncio.run_coroutine_threadsafe(run, loop)
+        if (id_ := task.conversation_id) is not None:
+            _running[id_] = halt
+            future.add_done_callback(lambda _: _running.pop(id_, None))
+        return halt, future
+
+
+_running: Final[dict[UUID, Halt]] = {}
+
+
+def stop_run(conversation_id: UUID) -> None:
+    """End the run of that conversation, if this process has one; whoever waits for it is told so."""
+    if (halt := _running.get(conversation_id)) is not None:
+        halt.stop(RunOutcome.CANCELLED, "the review was cancelled, or its worker is shutting down")
 
 
 def _load() -> None:

@@ -9,7 +9,7 @@ from typing import cast
 
 import psycopg
 from psycopg.rows import TupleRow
-from sqlalchemy import create_engine, event
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -50,14 +50,30 @@ class DatabaseService:
         )
         Base.registry.configure()  # rows that the gate makes by hand need the mappers before any query does
         event.listen(self.engine, "checkout", _refuse_dead)
-        if before_connect is not None:
-            prepare = before_connect
+        self._before_connect = before_connect
+        self._prepared(self.engine)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
-            @event.listens_for(self.engine, "do_connect")
+    def another_engine(self, *, pool_size: int, application_name: str) -> Engine:
+        """Connections of their own to the same database, without this service's way of planning."""
+        return self._prepared(
+            create_engine(
+                self.engine.url,
+                pool_size=pool_size,
+                max_overflow=0,
+                pool_pre_ping=True,
+                connect_args={"application_name": application_name, "connect_timeout": 10},
+            )
+        )
+
+    def _prepared(self, engine: Engine) -> Engine:
+        if (prepare := self._before_connect) is not None:
+
+            @event.listens_for(engine, "do_connect")
             def _prepare(*_: object) -> None:  # None lets SQLAlchemy connect as it would
                 prepare()
 
-        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        return engine
 
     @contextmanager
     def get_session(self) -> Iterator[Session]:

@@ -14,6 +14,7 @@ from omoi_os.domain.judging import JudgeQuestion, Opinion, agreed, no_opinion
 from omoi_os.domain.policy import JudgeMode, JudgePolicy
 from omoi_os.domain.verdict import Finding, Outcome
 from omoi_os.judge.examine import Examiner
+from omoi_os.judge.executor import stop_run
 from omoi_os.judge.prompts import PromptSet
 from omoi_os.judge.run import Host, Limits, Model
 from omoi_os.settings import Settings
@@ -59,6 +60,9 @@ class Judge(Protocol):
             root: The snapshot that may be read; None where there is no workspace.
             conversation_id: The same again to go on with a review that was killed.
         """
+
+    def stop(self, conversation_id: UUID) -> None:
+        """End an opinion that another thread waits for; it comes to nothing, and costs no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +154,11 @@ class AgentJudge:
         if len(models) == 1 or first.passed is None:
             # A second opinion could not change what is inconclusive.
             return first
-        return agreed(first, self._examiner(models[1], policy).opinion(question, root, uuid5(id_, "second")))
+        return agreed(first, self._examiner(models[1], policy).opinion(question, root, _second(id_)))
+
+    def stop(self, conversation_id: UUID) -> None:
+        for id_ in (conversation_id, _second(conversation_id)):
+            stop_run(id_)
 
     def _examiner(self, model: Model, policy: JudgePolicy) -> Examiner:
         limits = self.limits or limits_of(policy)
@@ -161,6 +169,10 @@ class AgentJudge:
             return []
         first = _named(self.model, policy.model)
         return [first, _named(first, policy.second_model)] if policy.judges > 1 else [first]
+
+
+def _second(conversation_id: UUID) -> UUID:
+    return uuid5(conversation_id, "second")
 
 
 def limits_of(policy: JudgePolicy) -> Limits:

@@ -30,6 +30,7 @@ from omoi_os.models.phase_history import PhaseHistory
 from omoi_os.models.task import Task
 from omoi_os.services.database import DatabaseService, driver_connection
 from omoi_os.services.phase_gate import PhaseGateService, needs_gate
+from omoi_os.services.review_requests import AUTOMATIC, Asked, ReviewRequests
 from omoi_os.services.tickets import check_id, no_ticket
 from omoi_os.store import phases, tickets
 from omoi_os.store.tickets import Place
@@ -63,6 +64,8 @@ class PhaseService:
         generator: Makes the tasks of a work phase when it is entered; None makes none.
         contexts: Keeps what a work phase hands on when it is left; None keeps nothing.
         gates: Validates what a forward move leaves behind.
+        reviews: Has judges asked by workers: a move that needs one is refused until it has answered. Without
+            it a move waits for the judge.
     """
 
     def __init__(
@@ -72,11 +75,13 @@ class PhaseService:
         generator: TaskGenerator | None = None,
         contexts: ContextKeeper | None = None,
         gates: PhaseGateService | None = None,
+        reviews: ReviewRequests | None = None,
     ) -> None:
         self.db = db
         self.generator = generator
         self.contexts = contexts
         self.gates = gates or PhaseGateService(db)
+        self.reviews = reviews
 
     def can_transition(self, from_phase: str, to_phase: str) -> bool:
         """Whether the map allows the move at all; no ticket and no gate is looked at."""
@@ -163,7 +168,9 @@ class PhaseService:
             if verdict is not None and not self.gates.is_current(verdict):
                 _check_unmoved(ticket_id, place, self._place(ticket_id))
                 continue
-            if (transition := self._carry_out(ticket_id, place, request, verdict)) is not None:
+            with self.db.get_session() as session:
+                transition = self.carry_out(session, ticket_id, place, request, verdict)
+            if transition is not None:
                 return transition
         raise Conflict(
             f"the evidence of {current.value} changed during each of {ATTEMPTS} reviews; wait until the "
@@ -179,8 +186,13 @@ class PhaseService:
             raise no_ticket(ticket_id)
         return place
 
+    def _verdict(self, ticket_id: str, phase: Phase) -> PhaseGateResult:
+        if self.reviews is None:
+            return self.gates.validate_gate(ticket_id, phase)
+        return self.reviews.validate(ticket_id, phase, Asked(AUTOMATIC))
+
     def _opened(self, ticket_id: str, phase: Phase) -> PhaseGateResult:
-        result = self.gates.validate_gate(ticket_id, phase)
+        result = self._verdict(ticket_id, phase)
         if result.gate_status == GateStatus.PASSED:
             return result
         reasons = result.blocking_reasons or []
@@ -192,24 +204,40 @@ class PhaseService:
             blocking_reasons=reasons,
         )
 
-    def _carry_out(
-        self, ticket_id: str, place: Place, request: Move, verdict: PhaseGateResult | None
+    def carry_out(
+        self,
+        session: Session,
+        ticket_id: str,
+        place: Place,
+        request: Move,
+        verdict: PhaseGateResult | None = None,
     ) -> Transition | None:
-        """The whole transaction; None where the verdict does not hold any more."""
-        with self.db.get_session() as session:
-            ticket = phases.lock_ticket(session, ticket_id)
-            if ticket is None:
-                raise no_ticket(ticket_id)
-            _check_unmoved(ticket_id, place, Place(ticket.phase_id, ticket.previous_phase_id))
-            if verdict is not None and not self.gates.holds(verdict, session=session):
-                return None
-            over = _gone_back_over(place, parse_phase(request.to_phase))
-            self._take_back(session, ticket_id, over)
-            transition = phases.record_move(session, ticket, request, verdict, over)
-            if self.contexts is not None and transition.from_phase in WORK_PHASES:
-                self.contexts.update_ticket_context(ticket_id, transition.from_phase, session=session)
-            if self.generator is not None and transition.to_phase in WORK_PHASES:
-                self.generator.generate_phase_tasks(ticket_id, transition.to_phase, session=session)
+        """Move the ticket in a transaction: all of it, or nothing.
+
+        Args:
+            place: Where the caller saw the ticket.
+            verdict: What opened the gate, where there is one to pass; `is_current` was asked just before.
+
+        Returns:
+            None where the verdict does not hold any more.
+
+        Raises:
+            NotFound: There is no such ticket.
+            Conflict: It is somewhere else.
+        """
+        ticket = phases.lock_ticket(session, ticket_id)
+        if ticket is None:
+            raise no_ticket(ticket_id)
+        _check_unmoved(ticket_id, place, Place(ticket.phase_id, ticket.previous_phase_id))
+        if verdict is not None and not self.gates.holds(verdict, session=session):
+            return None
+        over = _gone_back_over(place, parse_phase(request.to_phase))
+        self._take_back(session, ticket_id, over)
+        transition = phases.record_move(session, ticket, request, verdict, over)
+        if self.contexts is not None and transition.from_phase in WORK_PHASES:
+            self.contexts.update_ticket_context(ticket_id, transition.from_phase, session=session)
+        if self.generator is not None and transition.to_phase in WORK_PHASES:
+            self.generator.generate_phase_tasks(ticket_id, transition.to_phase, session=session)
         return transition
 
     def _take_back(self, session: Session, ticket_id: str, over: Sequence[Phase]) -> None:

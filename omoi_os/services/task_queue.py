@@ -190,7 +190,8 @@ class TaskQueueService(Dependencies, Retries, Timeouts, Handover):
         if conversation_id is not None:
             check_text("conversation_id", conversation_id)
         change = StatusChange(target, result, error_message, conversation_id)
-        with self._taking_away(task_id, failing=target is TaskStatus.FAILED) as connection:
+        failing, completing = target is TaskStatus.FAILED, target is TaskStatus.COMPLETED
+        with self._taking_away(task_id, failing=failing, completing=completing) as connection:
             task = task_moves.set_status(connection, task_id, change) if is_id(task_id) else None
             if task is None:
                 raise refuse_move(connection, task_id, target)

@@ -16,12 +16,14 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from omoi_os.domain.inputs import Inputs
+from omoi_os.domain.reviews import Stage
 from omoi_os.domain.rules import Artifact, OpenTask, TaskFacts
 from omoi_os.domain.verdict import Verdict
 from omoi_os.domain.waivers import Waiver
 from omoi_os.models.base import new_id
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.models.task import UNCOLLECTED
+from omoi_os.store import reviews
 from omoi_os.store.rows import fetch_one, loaded
 
 OPEN_COUNTED: Final = 1000
@@ -95,9 +97,9 @@ RETURNING validated_at, seq
 _OPEN_ONE: Final = f"""
 UPDATE phase_gate_results
 SET gate_status = %(status)s::text, validation_result = %(result)s::jsonb, validated_at = clock_timestamp(),
-    validated_by = %(by)s::text, blocking_reasons = %(reasons)s::text[], lease_until = NULL
-WHERE id = %(id)s::text AND gate_status = 'pending' AND {_HOLDS}
-RETURNING validated_at, seq
+    validated_by = %(by)s::text, blocking_reasons = %(reasons)s::text[], lease_until = NULL, stage = NULL
+WHERE id = %(id)s::text AND gate_status = 'pending' AND run = %(run)s::bigint AND {_HOLDS}
+RETURNING *
 """  # noqa: S608
 
 _RECORD: Final = """
@@ -109,14 +111,15 @@ WITH result AS ({write}), recorded AS (
            validated_at
     FROM result
 )
-SELECT validated_at, seq FROM result
+SELECT {returned} FROM result
 """
-RECORD_RESULT: Final = _RECORD.format(write=_AT_ONCE)
-DECIDE_OPEN: Final = _RECORD.format(write=_OPEN_ONE)
+RECORD_RESULT: Final = _RECORD.format(write=_AT_ONCE, returned="validated_at, seq")
+DECIDE_OPEN: Final = _RECORD.format(write=_OPEN_ONE, returned="*")
 
 _OPEN_REVIEW: Final = """
-INSERT INTO phase_gate_results (id, ticket_id, phase_id, gate_status, validated_by, lease_until)
-SELECT %(id)s::text, id, %(phase)s::text, 'pending', %(by)s::text,
+INSERT INTO phase_gate_results
+    (id, ticket_id, phase_id, gate_status, validated_by, runner, run, stage, lease_until)
+SELECT %(id)s::text, id, %(phase)s::text, 'pending', %(by)s::text, %(id)s::text, 1, 'measuring',
        clock_timestamp() + make_interval(secs => %(lease)s)
 FROM tickets WHERE id = %(ticket)s::text
 ON CONFLICT (ticket_id, phase_id) WHERE gate_status = 'pending' DO NOTHING
@@ -137,10 +140,27 @@ SELECT gen_random_uuid()::text, 'gate.decided', 'ticket', %(ticket)s::text,
 FROM ended
 """  # noqa: S608
 
+_AT_ONCE_VALUES: Final[Mapping[str, Any]] = {
+    "lease_until": None,
+    "requested_at": None,
+    "cause": None,
+    "carry_on": False,
+    "force": False,
+    "runner": None,
+    "run": 0,
+    "takes": 0,
+    "stage": None,
+    "attempt": 0,
+    "waits": 0,
+    "waits_for": None,
+    "retry_at": None,
+    "workflow_id": None,
+    "followed_at": None,
+}
+"""What a verdict has that nobody had to wait for."""
+
 LATEST_RESULT: Final = f"""
-SELECT id, ticket_id, phase_id, gate_status, validation_result, validated_at, validated_by,
-       blocking_reasons, lease_until, seq
-FROM phase_gate_results WHERE {_OF_PHASE} AND gate_status <> 'pending'
+SELECT * FROM phase_gate_results WHERE {_OF_PHASE} AND gate_status <> 'pending'
 ORDER BY seq DESC LIMIT 1
 """  # noqa: S608
 
@@ -208,6 +228,7 @@ class Decision:
     Attributes:
         given: What it was reached on; None records it whatever there is now.
         review_id: The open review that it decides; None where none was opened.
+        run: Of whoever has that review; another one's decision is not recorded.
     """
 
     question: GateQuestion
@@ -216,6 +237,7 @@ class Decision:
     given: GateInput | None
     details: dict[str, Any] = field(default_factory=dict)
     review_id: str | None = None
+    run: int = 0
 
 
 def read_gate(connection: Connection[TupleRow], question: GateQuestion) -> GateInput | None:
@@ -283,14 +305,17 @@ def record_result(connection: Connection[TupleRow], decision: Decision) -> Phase
         "reasons": reasons,
         "seen": None if given is None else sorted(artifact.id for artifact in given.artifacts.values()),
         "open": None if given is None else given.tasks.open_count,
+        "run": decision.run,
     }
-    statement = RECORD_RESULT if decision.review_id is None else DECIDE_OPEN
-    row = connection.execute(statement, question.parameters() | values, prepare=True).fetchone()
+    if decision.review_id is not None:
+        return fetch_one(connection, PhaseGateResult, DECIDE_OPEN, question.parameters() | values)
+    row = connection.execute(RECORD_RESULT, question.parameters() | values, prepare=True).fetchone()
     if row is None:
         return None
     return loaded(
         PhaseGateResult,
         {
+            **_AT_ONCE_VALUES,
             "id": values["id"],
             "ticket_id": question.ticket_id,
             "phase_id": question.phase_id,
@@ -299,7 +324,6 @@ def record_result(connection: Connection[TupleRow], decision: Decision) -> Phase
             "validated_at": row[0],
             "validated_by": decision.decided_by,
             "blocking_reasons": reasons,
-            "lease_until": None,
             "seq": row[1],
         },
     )
@@ -318,23 +342,43 @@ def find_result(connection: Connection[TupleRow], result_id: str) -> PhaseGateRe
 
 def open_review(
     connection: Connection[TupleRow], question: GateQuestion, by: str, lease: float, abandoned: Decision
-) -> str | None:
-    """The id of a review that is open from now on; None where another one is.
+) -> PhaseGateResult | None:
+    """A review that is open from now on, or that was waiting for somebody to take it; None where it is taken.
 
     Args:
         lease: Seconds after which somebody else may take over.
-        abandoned: How a review ends whose lease ran out.
+        abandoned: How a review ends whose lease ran out, if nobody but its runner wanted it.
     """
     id_ = new_id()
     values = question.parameters() | {"id": id_, "by": by, "lease": lease}
     if connection.execute(_OPEN_REVIEW, values).rowcount:
-        return id_
+        return find_result(connection, id_)
+    waiting = open_one(connection, question.ticket_id, question.phase_id)
+    if waiting is not None and waiting.requested_at is not None:
+        return reviews.take(connection, waiting.id, id_, lease=lease, stage=Stage.MEASURING)
     ended = {
         "result": msgspec.json.encode(abandoned.details).decode(),
         "reasons": [finding.sentence() for finding in abandoned.verdict.blocking],
     }
     connection.execute(_END_ABANDONED, question.parameters() | ended)
-    return id_ if connection.execute(_OPEN_REVIEW, values).rowcount else None
+    return find_result(connection, id_) if connection.execute(_OPEN_REVIEW, values).rowcount else None
+
+
+def has_open_tasks(connection: Connection[TupleRow], ticket_id: str, phase_id: str) -> bool:
+    """Whether anything is left to do in this visit of the phase."""
+    statement = f"SELECT EXISTS (SELECT FROM {_OPEN})"  # noqa: S608
+    values = {"ticket": ticket_id, "phase": phase_id}
+    return connection.execute(statement, values, prepare=True).fetchone() == (True,)
+
+
+def is_worked_off(connection: Connection[TupleRow], ticket_id: str, phase_id: str) -> bool:
+    """Whether the ticket is in the phase, and nothing is left to do there; asked with the ticket locked."""
+    statement = f"""
+        SELECT EXISTS (SELECT FROM tickets WHERE id = %(ticket)s::text AND phase_id = %(phase)s::text)
+               AND NOT EXISTS (SELECT FROM {_OPEN}) AND EXISTS (SELECT FROM {_COUNTS})
+    """  # noqa: S608
+    values = {"ticket": ticket_id, "phase": phase_id}
+    return connection.execute(statement, values, prepare=True).fetchone() == (True,)
 
 
 def open_one(connection: Connection[TupleRow], ticket_id: str, phase_id: str) -> PhaseGateResult | None:

@@ -45,6 +45,22 @@ def hold(connection: Connection[TupleRow], ticket_id: str, *, alone: bool) -> bo
     return row is not None
 
 
+def hold_of_task(connection: Connection[TupleRow], task_id: str) -> None:
+    """`hold` the ticket of a task alone; nothing where there is no such task."""
+    connection.execute(
+        """SELECT FROM tickets WHERE id = (SELECT ticket_id FROM tasks WHERE id = %(task)s::text)
+           FOR NO KEY UPDATE""",
+        {"task": task_id},
+    )
+
+
+def priority_of(connection: Connection[TupleRow], ticket_id: str) -> str | None:
+    """The ticket's priority."""
+    row = connection.execute("SELECT priority FROM tickets WHERE id = %(ticket)s", {"ticket": ticket_id})
+    found = row.fetchone()
+    return None if found is None else found[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Some tickets, the newest first.

@@ -187,6 +187,9 @@ def _afterwards(old: PhasePolicy, new: PhasePolicy) -> Iterator[Told]:
     if old.max_iterations != new.max_iterations:
         text = f"{count(new.max_iterations, 'failed review')} instead of {old.max_iterations} before a person"
         yield Direction.DIFFERENT, text
+    if old.max_attempts != new.max_attempts:
+        text = f"{count(new.max_attempts, 'attempt')} at a review instead of {old.max_attempts}"
+        yield Direction.DIFFERENT, text
     if old.context != new.context:
         yield Direction.DIFFERENT, "the next phase is told in another way"
 

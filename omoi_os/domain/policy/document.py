@@ -167,6 +167,7 @@ class PhaseFile(Strict):
     context: ContextFile = Field(default=ContextFile(), description="condense and max_tokens")
     advance: Literal["auto", "manual"] = Field(default="auto", description="auto or manual")
     max_iterations: int = Field(default=3, ge=1, le=100, description="a whole number from 1 to 100")
+    max_attempts: int = Field(default=3, ge=1, le=100, description="a whole number from 1 to 100")
     waiver_max_days: int = Field(default=30, ge=0, le=365, description="a whole number from 0 to 365")
 
 

@@ -93,6 +93,8 @@ class PhasePolicy:
 
     Attributes:
         max_iterations: Failed reviews after which a person is asked.
+        max_attempts: Reviews that come to nothing, one after the other, before a person is waited for; the
+            outage of a model is not one.
         waiver_max_days: The longest time for which a criterion can be waived.
     """
 
@@ -103,6 +105,7 @@ class PhasePolicy:
     context: SummaryPolicy = SummaryPolicy()
     advance: Advance = Advance.AUTO
     max_iterations: int = 3
+    max_attempts: int = 3
     waiver_max_days: int = 30
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from omoi_os.domain.phases import Phase
 from omoi_os.domain.policy.aliases import Aliases
@@ -43,6 +43,8 @@ from omoi_os.domain.policy.problems import Path, Problem, nearest, shown
 from omoi_os.domain.slugs import slugify
 from omoi_os.domain.verdict import Severity
 
+_COPIED: Final = ("max_iterations", "max_attempts", "waiver_max_days")
+
 
 @dataclass(slots=True)
 class PhaseReader:
@@ -55,7 +57,7 @@ class PhaseReader:
     def read(self, given: PhaseFile, base: PhasePolicy) -> PhasePolicy:
         """The phase with the values of `given`, and those of `base` where it says nothing."""
         named = _named(given)
-        simple = {key: named[key] for key in ("max_iterations", "waiver_max_days") if key in named}
+        simple = {key: named[key] for key in _COPIED if key in named}
         return replace(
             base,
             artifacts=tuple(self._artifacts(given, base)),

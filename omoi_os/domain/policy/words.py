@@ -38,6 +38,8 @@ def explain(policy: PhasePolicy) -> Iterator[str]:
     moved = "moves on by itself" if policy.advance is Advance.AUTO else "waits for a person"
     yield f"A ticket that passed {moved}."
     yield f"After {count(policy.max_iterations, 'failed review')} a person is asked."
+    tried = count(policy.max_attempts, "time")
+    yield f"A review that comes to nothing is tried {tried}; the end of an outage is waited for."
     if policy.waiver_max_days:
         yield f"A criterion can be waived for at most {count(policy.waiver_max_days, 'day')}."
     else:

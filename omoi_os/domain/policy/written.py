@@ -56,6 +56,7 @@ def _phase(policy: PhasePolicy) -> Json:
         "context": {"condense": policy.context.condense, "max_tokens": policy.context.max_tokens},
         "advance": policy.advance.value,
         "max_iterations": policy.max_iterations,
+        "max_attempts": policy.max_attempts,
         "waiver_max_days": policy.waiver_max_days,
     }
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self
 from uuid import UUID, uuid5
 
 from omoi_os.domain.calibration import may_block
@@ -46,26 +46,46 @@ class Judged:
     """What came of asking, or why nobody was asked.
 
     Attributes:
-        decides: Whether the findings count, or are only told.
+        findings: Those that stand beside the rules'; only told where nobody trusts the judge yet.
+        told: What is stored with the verdict beside them.
     """
 
-    asking: Asking
-    opinion: Opinion | None = None
-    decides: bool = True
+    findings: tuple[Finding, ...] = ()
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def unasked(cls, asking: Asking) -> Self:
+        """Nobody was asked."""
+        findings = (asking.finding,) if asking.finding else ()
+        return cls(findings, {"asked": False, "why": asking.why})
+
+    @classmethod
+    def of(cls, opinion: Opinion, why: str, *, decides: bool) -> Self:
+        """Somebody was; what an opinion that does not decide says is only told."""
+        told = {key: value for key, value in opinion.as_dict().items() if key != "findings"}
+        findings = opinion.findings
+        if not decides:
+            findings = tuple(replace(item, severity=Severity.WARN) for item in findings)
+        return cls(findings, {"asked": True, "why": why, **told})
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
-        if self.opinion is not None:
-            told = self.opinion.findings
-            return told if self.decides else tuple(replace(item, severity=Severity.WARN) for item in told)
-        return (self.asking.finding,) if self.asking.finding else ()
+    def feedback(self) -> str | None:
+        """The opinion in a few lines, for people."""
+        return self.told.get("feedback")
+
+    @property
+    def can_retry(self) -> bool:
+        """Whether asking again may help although nobody changes anything."""
+        return bool(self.told.get("can_retry"))
 
     def as_dict(self) -> dict[str, Any]:
         """As it is stored with the verdict; the findings stand with those of the rules."""
-        told: dict[str, Any] = {"asked": self.asking.ask, "why": self.asking.why}
-        if self.opinion is not None:
-            told |= {key: value for key, value in self.opinion.as_dict().items() if key != "findings"}
-        return told
+        return dict(self.told)
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any], findings: Iterable[Mapping[str, str]]) -> Self:
+        """What `as_dict` wrote, and its findings."""
+        return cls(tuple(map(Finding.from_dict, findings)), told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +106,16 @@ class Judging:
         """Whether a judge is asked if no rule fails."""
         return policy.mode is not JudgeMode.OFF and self.judge.configured
 
-    def of(
+    def unasked(self, policy: PhasePolicy, rules: Sequence[Finding]) -> Judged | None:
+        """Why no judge is asked: a rule failed, or the policy wants none. None where one is."""
+        asking = should_judge(policy.judge, rules, configured=self.judge.configured)
+        if not asking.ask:
+            return Judged.unasked(asking)
+        if policy.judge.mode is JudgeMode.REQUIRED and not self._is_trusted(policy.judge):
+            return Judged.unasked(Asking(ask=False, why=f"{NOT_CALIBRATED.found}.", finding=NOT_CALIBRATED))
+        return None
+
+    def ask(
         self,
         policy: PhasePolicy,
         given: GateInput,
@@ -94,27 +123,25 @@ class Judging:
         inputs: Inputs,
         rules: Sequence[Finding],
     ) -> Judged:
-        """Ask, unless a rule failed or the policy wants no judge.
+        """Ask, where `unasked` knows no reason against it.
 
         Args:
             ground: What may be read.
             inputs: Of this review. The conversation is named after them, so that one that was killed goes on
                 with the same evidence, and another evidence is another conversation.
         """
-        asking = should_judge(policy.judge, rules, configured=self.judge.configured)
-        if not asking.ask:
-            return Judged(asking)
-        trusted = self._is_trusted(policy.judge)
-        if not trusted and policy.judge.mode is JudgeMode.REQUIRED:
-            return Judged(Asking(ask=False, why=f"{NOT_CALIBRATED.found}.", finding=NOT_CALIBRATED))
         artifacts = [artifact for _, artifact in wanted(policy, given)]
         question = question_of(policy, artifacts, ground, self._told(given, policy, rules))
-        named = uuid5(_REVIEWS, f"{given.ticket_id} {inputs.digest}")
+        named = _conversation(given.ticket_id, inputs)
         opinion = self.judge.opinion(question, ground.root, policy.judge, conversation_id=named)
-        if trusted:
-            return Judged(asking, opinion)
+        if self._is_trusted(policy.judge):
+            return Judged.of(opinion, "A judge was asked.", decides=True)
         why = f"A judge was asked, and only tells what it found: {NOT_CALIBRATED.found}."
-        return Judged(replace(asking, why=why), opinion, decides=False)
+        return Judged.of(opinion, why, decides=False)
+
+    def stop(self, ticket_id: str, inputs: Inputs) -> None:
+        """End the conversation about these inputs, if it runs in this process: nothing more is paid."""
+        self.judge.stop(_conversation(ticket_id, inputs))
 
     def _is_trusted(self, policy: JudgePolicy) -> bool:
         if policy.max_wrong_passes is None:
@@ -140,4 +167,8 @@ def readable(source: Snapshot | Unreadable | None, base: str | None) -> Ground:
     return Ground(source.root, lambda: source.change(base))
 
 
-RULES_ALONE: Final = Judged(Asking(ask=False, why="The rules decided alone: no judge is configured."))
+def _conversation(ticket_id: str, inputs: Inputs) -> UUID:
+    return uuid5(_REVIEWS, f"{ticket_id} {inputs.digest}")
+
+
+RULES_ALONE: Final = Judged.unasked(Asking(ask=False, why="The rules decided alone: no judge is configured."))

@@ -96,7 +96,7 @@ def details_of(verdict: Verdict, basis: Basis, judged: Judged) -> dict[str, Any]
         "inputs": basis.inputs.as_dict(),
         "policy": basis.policy_digest,
         "judge": judged.as_dict(),
-        "feedback": judged.opinion.feedback if judged.opinion else None,
+        "feedback": judged.feedback,
         "waivers": [waiver.as_dict() for waiver in basis.waivers if waiver.id in used],
         "convergence": converge(latest.findings if latest else (), verdict.findings).as_dict(),
     }

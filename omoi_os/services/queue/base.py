@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
+from sqlalchemy.orm import Session
 
 from omoi_os.domain.statuses import TaskStatus
 from omoi_os.domain.storable import problem_in_text
@@ -18,24 +20,63 @@ from omoi_os.services.tickets import LONGEST_ID
 from omoi_os.store import agents, queue, task_lists, task_moves
 
 
-class QueuePart:
-    """A part of the queue on a database."""
+class Completions(Protocol):
+    """Who wants to know that a task is completed, in the transaction that completes it."""
 
-    def __init__(self, db: DatabaseService) -> None:
+    def hold_phase_of(self, session: Session, task_id: str) -> None:
+        """Lock what is looked at afterwards; before the task itself is locked."""
+
+    def phase_worked_on(self, session: Session, task: Task) -> None:
+        """The task is completed."""
+
+
+class QueuePart:
+    """A part of the queue on a database.
+
+    Args:
+        completions: Told of each completed task; None tells nobody.
+    """
+
+    def __init__(self, db: DatabaseService, *, completions: Completions | None = None) -> None:
         self.db = db
+        self.completions = completions
 
     @contextmanager
-    def _transaction(self, *, failing: bool = False) -> Iterator[Connection[TupleRow]]:
+    def _transaction(
+        self, *, failing: bool = False, completing: str | None = None
+    ) -> Iterator[Connection[TupleRow]]:
+        """A transaction.
+
+        Args:
+            failing: It may fail tasks.
+            completing: Id of the task that it may complete.
+        """
         with self.db.get_session() as session:
             connection = driver_connection(session)
             if failing:
                 queue.hold_failing(connection)
+            if completing is None or self.completions is None:
+                yield connection
+                return
+            # The ticket before the agent and the task, as a move of the ticket locks them.
+            self.completions.hold_phase_of(session, completing)
+            before = task_lists.find(connection, completing)
             yield connection
+            after = task_lists.find(connection, completing)
+            if (
+                after is not None
+                and before is not None
+                and before.status != after.status == TaskStatus.COMPLETED
+            ):
+                self.completions.phase_worked_on(session, after)
 
     @contextmanager
-    def _taking_away(self, task_id: str, *, failing: bool = False) -> Iterator[Connection[TupleRow]]:
+    def _taking_away(
+        self, task_id: str, *, failing: bool = False, completing: bool = False
+    ) -> Iterator[Connection[TupleRow]]:
         """A transaction that ends a task or gives it back; whoever had it rests if that was its last one."""
-        with self._transaction(failing=failing) as connection:
+        ending = task_id if completing and is_id(task_id) else None
+        with self._transaction(failing=failing, completing=ending) as connection:
             holder = agents.hold_holder(connection, task_id) if is_id(task_id) else None
             yield connection
             if holder is not None:

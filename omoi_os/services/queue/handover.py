@@ -53,7 +53,7 @@ class Handover(QueuePart):
             InvalidInput: The result cannot be stored.
         """
         check_json("result", result)
-        with self._handover(task_id, agent_id) as connection:
+        with self._handover(task_id, agent_id, completing=True) as connection:
             change = StatusChange(TaskStatus.COMPLETED, result)
             task = task_moves.set_status(connection, task_id, change, agent_id=agent_id)
             if task is None:
@@ -101,13 +101,14 @@ class Handover(QueuePart):
 
     @contextmanager
     def _handover(
-        self, task_id: str, agent_id: str, *, failing: bool = False
+        self, task_id: str, agent_id: str, *, failing: bool = False, completing: bool = False
     ) -> Iterator[Connection[TupleRow]]:
         # The agent first, then its task: a sweep for silent agents locks them in the same order.
         check_agent(agent_id)
         if not is_id(task_id):
             raise no_task(task_id)
-        with self._transaction(failing=failing) as connection:
+        ending = task_id if completing else None
+        with self._transaction(failing=failing, completing=ending) as connection:
             agents.beat(connection, agent_id)
             yield connection
 

@@ -1,0 +1,144 @@
+"""Reviews that run by themselves: what happens after each way in which one can end. All pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from omoi_os.domain.phases import PHASE_SEQUENCE, Phase
+from omoi_os.domain.policy import Advance, PhasePolicy
+from omoi_os.domain.verdict import Finding, GateStatus, Outcome
+
+OUTAGES: Final = frozenset({"unavailable", "rate_limited", "budget_spent"})
+"""Codes of a model that cannot be asked now. Waiting for it is nobody's attempt, and ends in no verdict."""
+
+MOST_RUNS: Final = 5
+"""Processes that may be lost over one attempt; a review that kills whoever takes it must end, too."""
+
+_TRY_AGAIN: Final = frozenset({"evidence_changed", "workspace_changed", "review_failed"})
+_LONGEST_WAIT: Final = 20.0
+"""Doublings end here, in multiples of the first pause: 5 minutes for one of 15 seconds."""
+
+_MOST_REASONS: Final = 50
+_LONGEST_FEEDBACK: Final = 4_000
+
+
+class Cause(StrEnum):
+    """Why a review was asked for."""
+
+    PHASE_COMPLETED = "phase_completed"
+    EVIDENCE_CHANGED = "evidence_changed"
+    REQUEST = "request"
+
+
+class Stage(StrEnum):
+    """What a review is doing."""
+
+    QUEUED = "queued"
+    MEASURING = "measuring"
+    JUDGING = "judging"
+    WAITING = "waiting"
+
+
+class Next(StrEnum):
+    """What follows a verdict, where the policy's next thing is to follow."""
+
+    ADVANCE = "advance"
+    FIX = "fix"
+    BLOCK = "block"
+    WAIT_FOR_WORK = "wait_for_work"
+    WAIT_FOR_PERSON = "wait_for_person"
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """When an inconclusive review goes on.
+
+    Attributes:
+        seconds: The longest pause; half of it is certain and the other half is drawn.
+        counts: Whether this was one of the policy's attempts.
+    """
+
+    seconds: float
+    counts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """How a review went until now.
+
+    Attributes:
+        attempts: That came to nothing, and `waits` how often in a row nobody could be asked.
+    """
+
+    attempts: int
+    waits: int
+
+
+def again(
+    code: str | None, tried: Tried, policy: PhasePolicy, first: float, *, can_retry: bool
+) -> Again | None:
+    """Whether another attempt may help where nobody changes anything; None where it may not.
+
+    Args:
+        code: Of the inconclusive verdict.
+        first: Seconds of the first pause.
+        can_retry: What the judge's run says of its end.
+    """
+    if code in OUTAGES:
+        return Again(first * min(2.0 ** min(tried.waits, 30), _LONGEST_WAIT), counts=False)
+    if not can_retry and code not in _TRY_AGAIN:
+        return None
+    if tried.attempts + 1 >= policy.max_attempts:
+        return None
+    return Again(first * min(2.0 ** min(tried.attempts, 30), _LONGEST_WAIT), counts=True)
+
+
+def what_follows(status: str, policy: PhasePolicy, *, fixes: int, open_tasks: bool) -> Next:
+    """What is done after a verdict.
+
+    Args:
+        fixes: Tasks that were made to mend what reviews of this visit found.
+        open_tasks: Whether there is anything left to do in the phase: its end asks for a review anyway.
+    """
+    match status:
+        case GateStatus.PASSED:
+            return Next.ADVANCE if policy.advance is Advance.AUTO else Next.WAIT_FOR_PERSON
+        case GateStatus.FAILED if open_tasks:
+            return Next.WAIT_FOR_WORK
+        case GateStatus.FAILED:
+            return Next.BLOCK if fixes + 1 >= policy.max_iterations else Next.FIX
+        case _:
+            return Next.WAIT_FOR_PERSON
+
+
+def phase_after(phase: Phase) -> Phase:
+    """Where a ticket goes that passed the gate of `phase`."""
+    return PHASE_SEQUENCE[PHASE_SEQUENCE.index(phase) + 1]
+
+
+def fix_description(
+    phase: Phase, findings: Sequence[Mapping[str, Any]], feedback: str | None, *, iteration: int, of: int
+) -> str:
+    """What a worker is asked to mend: the findings that hold the gate, by their stable ids."""
+    holding = [item for item in map(Finding.from_dict, findings) if item.holds_gate]
+    failed = [item for item in holding if item.outcome is Outcome.FAIL]
+    named = [f"- [{item.id}] {item.sentence()}" for item in (failed or holding)[:_MOST_REASONS]]
+    more = len(failed or holding) - len(named)
+    lines = [
+        f"Mend what the review of {phase.name.lower()} found (review {iteration} of {of}):",
+        *named,
+        *([f"- and {more} more; `omoi gate status` lists them"] if more > 0 else []),
+    ]
+    if feedback:
+        lines += ["", "The judge's feedback:", feedback[:_LONGEST_FEEDBACK]]
+    return "\n".join(lines)
+
+
+def blocked_reason(phase: Phase, reasons: Sequence[str], *, iterations: int) -> str:
+    """Why a ticket waits for a person, in a few lines."""
+    head = f"{iterations} reviews of {phase.name.lower()} failed, so a person is needed. The last one found:"
+    more = [f"(and {len(reasons) - 3} more)"] if len(reasons) > 3 else []
+    return " ".join([head, *reasons[:3], *more])

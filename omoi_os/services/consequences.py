@@ -1,0 +1,120 @@
+"""What follows a verdict where the policy's next thing is to follow: done once, in one transaction."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from omoi_os.domain.phases import Move, Phase, parse_phase
+from omoi_os.domain.policy import PhasePolicy
+from omoi_os.domain.reviews import Next, blocked_reason, fix_description, phase_after, what_follows
+from omoi_os.domain.statuses import Priority
+from omoi_os.domain.tasks import NewTask
+from omoi_os.domain.verdict import GateStatus
+from omoi_os.models.base import new_id
+from omoi_os.models.phase_gate_result import PhaseGateResult
+from omoi_os.services.database import DatabaseService, driver_connection
+from omoi_os.services.phase_gate import PhaseGateService
+from omoi_os.services.phase_service import PhaseService
+from omoi_os.services.review_requests import AUTOMATIC, ReviewRequests
+from omoi_os.services.task_queue import TaskQueueService
+from omoi_os.store import gates, phases, reviews
+from omoi_os.store.tickets import Place
+
+FIX: Final = "fix:"
+"""Begins the generation key of a task that mends what a review found; its id follows."""
+
+
+class Consequences:
+    """Moves tickets on, makes tasks that mend what was found, and asks for a person."""
+
+    def __init__(
+        self,
+        db: DatabaseService,
+        gates: PhaseGateService,
+        phases: PhaseService,
+        queue: TaskQueueService,
+        requests: ReviewRequests,
+    ) -> None:
+        self.db = db
+        self.gates = gates
+        self.phases = phases
+        self.queue = queue
+        self.requests = requests
+
+    def follow(self, review_id: str) -> Next | None:
+        """Do what follows a verdict; None where nothing is to be done, or was done already.
+
+        The gate's last verdict counts, which may be a later one. One that passed and is stale is followed by
+        another review.
+        """
+        asked = self.gates.find_result(review_id)
+        if asked is None or not _is_to_follow(asked):
+            return None
+        last = self.gates.latest_verdict(asked.ticket_id, asked.phase_id) or asked
+        # Reads the workspace, so before the transaction.
+        current = last.gate_status != GateStatus.PASSED or self.gates.is_current(last)
+        with self.db.get_session() as session:
+            return self._follow(session, review_id, last, current=current)
+
+    def _follow(
+        self, session: Session, review_id: str, last: PhaseGateResult, *, current: bool
+    ) -> Next | None:
+        connection = driver_connection(session)
+        ticket = phases.lock_ticket(session, last.ticket_id)
+        asked = reviews.find(connection, review_id)
+        if ticket is None or asked is None or not _is_to_follow(asked):
+            return None
+        reviews.mark_followed(connection, review_id)
+        if ticket.phase_id != last.phase_id:
+            return None
+        phase = parse_phase(last.phase_id)
+        policy = self.gates.policies.of(phase)
+        fixes = reviews.count_fixes(connection, last.ticket_id, phase, FIX)
+        working = gates.has_open_tasks(connection, last.ticket_id, phase)
+        follows = what_follows(last.gate_status, policy, fixes=fixes, open_tasks=working)
+        match follows:
+            case Next.ADVANCE:
+                self._advance(
+                    session, Place(ticket.phase_id, ticket.previous_phase_id), last, current=current
+                )
+            case Next.FIX:
+                self._fix(session, last, policy, fixes + 1)
+            case Next.BLOCK:
+                why = blocked_reason(phase, last.blocking_reasons or [], iterations=fixes + 1)
+                place = Place(ticket.phase_id, ticket.previous_phase_id)
+                move = Move(Phase.BLOCKED, why, AUTOMATIC)
+                self.phases.carry_out(session, last.ticket_id, place, move)
+        return follows
+
+    def _advance(self, session: Session, place: Place, verdict: PhaseGateResult, *, current: bool) -> None:
+        phase = parse_phase(verdict.phase_id)
+        move = Move(phase_after(phase), f"the gate of {phase.name.lower()} passed", AUTOMATIC)
+        moved = self.phases.carry_out(session, verdict.ticket_id, place, move, verdict) if current else None
+        if moved is None:
+            self.requests.again(session, verdict)
+
+    def _fix(self, session: Session, verdict: PhaseGateResult, policy: PhasePolicy, iteration: int) -> None:
+        details = verdict.validation_result or {}
+        description = fix_description(
+            policy.phase,
+            details.get("findings", []),
+            details.get("feedback"),
+            iteration=iteration,
+            of=policy.max_iterations,
+        )
+        task = NewTask(
+            id=new_id(),
+            ticket_id=verdict.ticket_id,
+            phase_id=policy.phase,
+            task_type=f"fix_{policy.phase.name.lower()}",
+            description=description,
+            priority=Priority.HIGH,
+            generation_key=f"{FIX}{verdict.id}",
+        )
+        self.queue.enqueue_many([task], session=session)
+
+
+def _is_to_follow(review: PhaseGateResult) -> bool:
+    return review.carry_on and review.followed_at is None and review.gate_status != GateStatus.PENDING

@@ -1,0 +1,154 @@
+"""Reviews in the process of whoever asks: at once, or with a row that says that one is running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from omoi_os.domain.policy import PhasePolicy
+from omoi_os.models.base import new_id
+from omoi_os.models.phase_gate_result import PhaseGateResult
+from omoi_os.services.database import driver_connection
+from omoi_os.services.gate.ground import reads_workspace
+from omoi_os.services.gate.record import ABANDONED, RESTLESS, without_evidence
+from omoi_os.services.gate.stages import DECIDED, Review, ReviewStages
+from omoi_os.services.tickets import no_ticket
+from omoi_os.store import gates, reviews, tickets
+from omoi_os.store.gates import Decision, GateInput
+
+ATTEMPTS: Final = 3
+"""Reviews of one gate before evidence that changes all the time makes it inconclusive."""
+
+
+type HandOver = Callable[[PhaseGateResult | None], PhaseGateResult]
+"""Has a judge asked elsewhere: about the review that was opened here, or about none."""
+
+
+class _JudgeIsNeeded(Exception):
+    """The rules leave the gate open, and whoever asked wants no judge asked here."""
+
+
+@dataclass(frozen=True, slots=True)
+class InlineReviews:
+    """Decides gates while the caller waits.
+
+    Attributes:
+        lease: Seconds after which somebody else may take over a review that asks no judge.
+    """
+
+    stages: ReviewStages
+    lease: float
+
+    def verdict(self, review: Review) -> PhaseGateResult:
+        """The verdict: the last one while nothing changed, else a new one."""
+        given = self.stages.read(review.question)
+        if (known := self._unchanged(review, given)) is not None:
+            return known
+        if self.stages.takes_long(review, given):
+            return self._in_the_open(review)
+        return self._attempts(review, None)
+
+    def verdict_of_rules(self, review: Review, otherwise: HandOver) -> PhaseGateResult:
+        """The verdict where no judge has to be asked for it, else what `otherwise` makes of the review."""
+        given = self.stages.read(review.question)
+        if (known := self._unchanged(review, given)) is not None:
+            return known
+        if reads_workspace(review.policy, given):
+            return self._in_the_open(review, otherwise)
+        try:
+            return self._attempts(review, None, judges=False)
+        except _JudgeIsNeeded:
+            return otherwise(None)
+
+    def _unchanged(self, review: Review, given: GateInput) -> PhaseGateResult | None:
+        if review.terms.force or given.latest is None or given.latest.status not in DECIDED:
+            return None
+        if given.uncollected or self.stages.changes(review, given):
+            return None
+        with self.stages.db.single_statements() as connection:
+            return gates.find_result(connection, given.latest.id)
+
+    def _in_the_open(self, review: Review, otherwise: HandOver | None = None) -> PhaseGateResult:
+        """A review that takes long: there is a row of it from its beginning, and no second one."""
+        verdict, details = without_evidence(ABANDONED)
+        ended = Decision(review.question, verdict, review.terms.validated_by, None, details)
+        judges = otherwise is None and self.stages.asks(review)
+        lease = self.lease + (judging_seconds(review.policy) if judges else 0)
+        with self.stages.db.single_statements() as connection:
+            opened = gates.open_review(connection, review.question, review.terms.validated_by, lease, ended)
+            if opened is None:
+                return self._running(connection, review)
+        try:
+            return self._attempts(review, opened, judges=otherwise is None)
+        except _JudgeIsNeeded:
+            assert otherwise is not None  # noqa: S101 - else a judge is asked here
+            return otherwise(opened)
+        except BaseException:
+            self._record(replace(ended, review_id=opened.id, run=opened.run))
+            raise
+
+    def _running(self, connection: Connection[TupleRow], review: Review) -> PhaseGateResult:
+        question = review.question
+        running = gates.open_one(connection, question.ticket_id, question.phase_id)
+        # It may have ended between the two looks.
+        found = running or gates.latest_result(connection, question.ticket_id, question.phase_id)
+        if found is None:
+            raise no_ticket(question.ticket_id)
+        return found
+
+    def _attempts(
+        self, review: Review, opened: PhaseGateResult | None, *, judges: bool = True
+    ) -> PhaseGateResult:
+        for _ in range(ATTEMPTS):
+            if (result := self._record(self._decision(review, opened, judges=judges))) is not None:
+                return result
+            if opened is not None and not self._has(opened):
+                with self.stages.db.single_statements() as connection:
+                    return self._running(connection, review)
+        verdict, details = without_evidence(RESTLESS)
+        restless = Decision(review.question, verdict, review.terms.validated_by, None, details)
+        if opened is not None:
+            restless = replace(restless, review_id=opened.id, run=opened.run)
+        if (result := self._record(restless)) is not None:
+            return result
+        with self.stages.db.single_statements() as connection:
+            return self._running(connection, review)
+
+    def _decision(self, review: Review, opened: PhaseGateResult | None, *, judges: bool) -> Decision:
+        """Measure, decide by the rules, and ask the judge about what they leave open."""
+        stages = self.stages
+        given = stages.read(review.question)
+        name = opened.id if opened is not None else new_id()
+        with stages.source(review, given, name) as (source, ground):
+            measured = stages.measure(review, given, source, ground)
+            if not measured.asks:
+                judged = measured.unjudged
+            elif judges:
+                judged = stages.judge(review, given, measured, source)
+            else:
+                raise _JudgeIsNeeded
+        return stages.decision(review, given, measured, judged, opened)
+
+    def _record(self, decision: Decision) -> PhaseGateResult | None:
+        db = self.stages.db
+        if decision.review_id is None:
+            with db.single_statements() as connection:
+                return gates.record_result(connection, decision)
+        with db.get_session() as session:
+            # Whoever asks for a review meanwhile waits here, and then finds it decided.
+            tickets.hold(driver_connection(session), decision.question.ticket_id, alone=True)
+            return gates.record_result(driver_connection(session), decision)
+
+    def _has(self, opened: PhaseGateResult) -> bool:
+        with self.stages.db.single_statements() as connection:
+            now = reviews.find(connection, opened.id)
+        return now is not None and now.gate_status == "pending" and now.run == opened.run
+
+
+def judging_seconds(policy: PhasePolicy) -> float:
+    """How long the judges of one review may take."""
+    return ATTEMPTS * policy.judge.judges * policy.judge.limits.wall_clock_seconds

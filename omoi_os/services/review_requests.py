@@ -1,0 +1,271 @@
+"""Reviews that somebody asks for and a worker does: asked for once, found again, waited for, cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from omoi_os.domain.inputs import digest_of
+from omoi_os.domain.phases import parse_phase
+from omoi_os.domain.policy import PHASE_GATE_REQUIREMENTS
+from omoi_os.domain.reviews import Cause
+from omoi_os.domain.statuses import Priority
+from omoi_os.domain.verdict import Finding, GateStatus, Outcome
+from omoi_os.errors import IdempotencyKeyReused, InvalidInput, NotFound, ReviewOver
+from omoi_os.models.base import check_text, text_limit
+from omoi_os.models.idempotency_key import IdempotencyKey
+from omoi_os.models.phase_gate_result import PhaseGateResult
+from omoi_os.models.task import Task
+from omoi_os.services.database import DatabaseService, driver_connection
+from omoi_os.services.engine import JUDGING, REVIEWS, Engine, Job, NoEngine
+from omoi_os.services.gate.record import without_evidence
+from omoi_os.services.paging import check_limit, read_place
+from omoi_os.services.phase_gate import PhaseGateService, ReviewTerms
+from omoi_os.services.tickets import check_id, no_ticket
+from omoi_os.store import gates, idempotency, reviews, tickets
+
+CANCELLED: Final = Finding(
+    "review",
+    Outcome.UNKNOWN,
+    "review_cancelled",
+    "somebody cancelled it",
+    "a review that ends",
+    fix="Ask for a review again.",
+)
+AUTOMATIC: Final = "omoi"
+"""Who asks where nobody does."""
+
+_URGENCY: Final = {priority.value: place for place, priority in enumerate(Priority, start=1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a review is asked for.
+
+    Attributes:
+        carry_on: Whether the policy's next thing follows its verdict.
+        force: Measure anew even if nothing changed since the last verdict.
+        key: The caller's name for this request: saying it again asks nothing new.
+    """
+
+    by: str
+    carry_on: bool = False
+    force: bool = False
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewPage:
+    """Some reviews, the newest first, and the cursor of the next page; None at the end."""
+
+    reviews: Sequence[PhaseGateResult]
+    next_cursor: str | None
+
+
+class ReviewRequests:
+    """Asks for reviews, and looks after them while they wait and run.
+
+    Args:
+        engine: Runs them; without one they wait for a worker that looks for strays.
+    """
+
+    def __init__(self, db: DatabaseService, gates: PhaseGateService, *, engine: Engine | None = None) -> None:
+        self.db = db
+        self.gates = gates
+        self.engine: Engine = engine or NoEngine()
+
+    def request(self, ticket_id: str, phase_id: str, asked: Asked) -> PhaseGateResult:
+        """Have a gate reviewed by a worker; one that is asked for or runs already is the answer.
+
+        Raises:
+            NotFound: There is no such ticket.
+            UnknownPhase, PhaseHasNoGate: The message lists what can be named.
+            IdempotencyKeyReused: The key stands for another request.
+        """
+        phase = self._checked(ticket_id, phase_id, asked)
+        if (known := self._known(ticket_id, phase, asked)) is not None:
+            return known
+        with self.db.get_session() as session:
+            review = self._ask(session, _request(ticket_id, phase, asked))
+        return self._keep_key(ticket_id, phase, asked, review)
+
+    def validate(self, ticket_id: str, phase_id: str, asked: Asked) -> PhaseGateResult:
+        """The verdict where the rules reach one; where a judge has to be asked, a worker does it.
+
+        Raises:
+            As `request`, and what `PhaseGateService.validate_gate` does.
+        """
+        phase = self._checked(ticket_id, phase_id, asked)
+        if (known := self._known(ticket_id, phase, asked)) is not None:
+            return known
+        terms = ReviewTerms(validated_by=asked.by, force=asked.force)
+        wanted = _request(ticket_id, phase, asked)
+
+        def hand_over(opened: PhaseGateResult | None) -> PhaseGateResult:
+            with self.db.get_session() as session:
+                return self._ask(session, wanted, opened=opened)
+
+        review = self.gates.stages.review(ticket_id, phase, terms)
+        result = self.gates.inline.verdict_of_rules(review, hand_over)
+        return self._keep_key(ticket_id, phase, asked, result)
+
+    def hold_phase_of(self, session: Session, task_id: str) -> None:
+        """Lock the ticket of a task that is about to end, before the task: see `phase_worked_on`."""
+        tickets.hold_of_task(driver_connection(session), task_id)
+
+    def phase_worked_on(self, session: Session, task: Task) -> None:
+        """Ask for a review if that task was the last one that was open in its ticket's phase.
+
+        In the transaction that completed it, with the ticket locked: of two last tasks one is later.
+        """
+        if task.phase_id not in PHASE_GATE_REQUIREMENTS:
+            return
+        connection = driver_connection(session)
+        if gates.is_worked_off(connection, task.ticket_id, task.phase_id):
+            cause = Cause.PHASE_COMPLETED
+            wanted = reviews.ReviewRequest(task.ticket_id, task.phase_id, AUTOMATIC, cause, carry_on=True)
+            self._ask(session, wanted)
+
+    def again(self, session: Session, review: PhaseGateResult) -> PhaseGateResult:
+        """Ask for a review of what changed since one that is to be followed."""
+        cause = Cause.EVIDENCE_CHANGED
+        wanted = reviews.ReviewRequest(review.ticket_id, review.phase_id, AUTOMATIC, cause, carry_on=True)
+        return self._ask(session, wanted)
+
+    def enqueue(
+        self, session: Session, review: PhaseGateResult, *, judges: bool = False, delay: float = 0.0
+    ) -> None:
+        """Have the engine take a review; `judges` in the queue of those that need a judge."""
+        assert review.workflow_id is not None  # noqa: S101 - given when it was asked for
+        priority = tickets.priority_of(driver_connection(session), review.ticket_id)
+        job = Job(
+            "review",
+            JUDGING if judges else REVIEWS,
+            review.workflow_id,
+            (review.id, judges),
+            _URGENCY.get(priority or "", 3),
+            delay,
+            self.gates.longest_review(review.phase_id),
+        )
+        self.engine.enqueue(session, job)
+
+    def cancel(self, review_id: str, *, cancelled_by: str) -> PhaseGateResult:
+        """End a review that is not decided; its judge is stopped, so that it costs no more.
+
+        Raises:
+            NotFound: There is no such review.
+            ReviewOver: It is decided.
+        """
+        check_text("cancelled_by", cancelled_by, text_limit(PhaseGateResult.validated_by))
+        before = self.find(review_id)
+        verdict, details = without_evidence(replace(CANCELLED, found=f"{cancelled_by} cancelled it"))
+        with self.db.get_session() as session:
+            connection = driver_connection(session)
+            tickets.hold(connection, before.ticket_id, alone=True)
+            ended = reviews.end(connection, review_id, verdict, details)
+            if ended is not None:
+                reviews.mark_followed(connection, review_id)
+        if ended is None:
+            raise ReviewOver(review_id=review_id, gate_status=self.find(review_id).gate_status)
+        if before.workflow_id is not None:
+            self.engine.cancel(before.workflow_id)
+        return ended
+
+    def find(self, review_id: str) -> PhaseGateResult:
+        """The review, or the verdict that it came to.
+
+        Raises:
+            NotFound: There is none of that id.
+        """
+        found = self.gates.find_result(review_id)
+        if found is None:
+            raise NotFound(f"there is no review {review_id[:60]!r}", review_id=review_id[:60])
+        return found
+
+    def list(
+        self,
+        *,
+        ticket_id: str | None = None,
+        phase_id: str | None = None,
+        status: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> ReviewPage:
+        """Reviews and verdicts, the newest first.
+
+        Raises:
+            InvalidInput: A filter is unknown, or the cursor is not one that was handed out.
+        """
+        check_limit(limit)
+        if status is not None and status not in list(GateStatus):
+            raise InvalidInput(
+                f"status: {status[:40]!r} is not one of {', '.join(GateStatus)}", field="status"
+            )
+        if ticket_id is not None:
+            check_id(ticket_id)
+        wanted = {
+            "ticket": ticket_id,
+            "phase": None if phase_id is None else parse_phase(phase_id).value,
+            "status": status,
+        }
+        before = None if cursor is None else read_place(cursor)
+        with self.db.single_statements() as connection:
+            found = reviews.page(connection, wanted, limit=limit, before=before)
+        more = str(found[limit - 1].seq) if len(found) > limit else None
+        return ReviewPage(found[:limit], more)
+
+    def _ask(
+        self, session: Session, wanted: reviews.ReviewRequest, *, opened: PhaseGateResult | None = None
+    ) -> PhaseGateResult:
+        """Ask in a transaction, and give back `opened`, which the caller had taken."""
+        connection = driver_connection(session)
+        if not tickets.hold(connection, wanted.ticket_id, alone=True):
+            raise no_ticket(wanted.ticket_id)
+        if opened is not None:
+            reviews.let_go(connection, opened)
+        review, _ = reviews.request(connection, wanted)
+        self.enqueue(session, review)
+        return review
+
+    def _checked(self, ticket_id: str, phase_id: str, asked: Asked) -> str:
+        check_id(ticket_id)
+        check_text("asked_by", asked.by, text_limit(PhaseGateResult.validated_by))
+        if asked.key is not None:
+            check_text("idempotency_key", asked.key, text_limit(IdempotencyKey.key))
+            if not asked.key.strip():
+                raise InvalidInput("idempotency_key: write at least one character", field="idempotency_key")
+        return self.gates.policies.of(parse_phase(phase_id)).phase
+
+    def _known(self, ticket_id: str, phase: str, asked: Asked) -> PhaseGateResult | None:
+        if asked.key is None:
+            return None
+        with self.db.single_statements() as connection:
+            kept = idempotency.find(connection, asked.key)
+        return None if kept is None else self._of_key(kept, ticket_id, phase, asked)
+
+    def _keep_key(self, ticket_id: str, phase: str, asked: Asked, result: PhaseGateResult) -> PhaseGateResult:
+        if asked.key is None:
+            return result
+        digest = _digest(ticket_id, phase, asked)
+        with self.db.single_statements() as connection:
+            kept = idempotency.keep(connection, asked.key, digest, result.id)
+        # Somebody who said the same at the same moment may have been first.
+        return result if kept.result_id == result.id else self._of_key(kept, ticket_id, phase, asked)
+
+    def _of_key(self, kept: idempotency.KeptKey, ticket_id: str, phase: str, asked: Asked) -> PhaseGateResult:
+        if kept.request != _digest(ticket_id, phase, asked):
+            raise IdempotencyKeyReused(key=(asked.key or "")[:60])
+        return self.find(kept.result_id)
+
+
+def _request(ticket_id: str, phase: str, asked: Asked) -> reviews.ReviewRequest:
+    return reviews.ReviewRequest(
+        ticket_id, phase, asked.by, Cause.REQUEST, carry_on=asked.carry_on, force=asked.force
+    )
+
+
+def _digest(ticket_id: str, phase: str, asked: Asked) -> str:
+    return digest_of([ticket_id, phase, asked.carry_on, asked.force])

@@ -1,0 +1,103 @@
+"""The port to the engine for processes that run none of its work: the API, and commands."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from omoi_os.errors import OmoiError
+from omoi_os.services.database import DatabaseService
+from omoi_os.services.engine import Job
+from omoi_os.worker.names import APPLICATION, SCHEMA
+
+if TYPE_CHECKING:
+    from dbos import DBOSClient, EnqueueOptions
+
+log = structlog.get_logger(__name__)
+
+_MIGRATING: Final = 0x6F6D6F65
+"""Advisory lock of whoever makes the engine's tables ("omoe" in ASCII)."""
+
+_POOL: Final = 2
+
+
+class EngineClient:
+    """Enqueues and cancels. The engine's library takes more than a second to load, so it is loaded late."""
+
+    def __init__(self, db: DatabaseService) -> None:
+        self.db = db
+
+    def enqueue(self, session: Session, job: Job) -> None:
+        """As `Engine.enqueue`. If it fails the workers find what is due: its row says that it waits."""
+        try:
+            with session.begin_nested():
+                self._client.enqueue_in_transaction(session, _options(job), *job.arguments)
+        except (SQLAlchemyError, OmoiError) as error:
+            log.warning("not_enqueued", workflow=job.id, error=type(error).__name__)
+
+    def cancel(self, workflow_id: str) -> None:
+        """As `Engine.cancel`."""
+        from dbos import error  # noqa: PLC0415 loads the engine
+
+        with suppress(error.DBOSNonExistentWorkflowError):
+            self._client.cancel_workflow(workflow_id)
+
+    def prepare(self) -> None:
+        """Load the engine and bring its tables up to date, so that the first request does not wait for it."""
+        _ = self._client
+
+    @cached_property
+    def _client(self) -> DBOSClient:
+        from dbos import DBOSClient, DBOSPortableJSONSerializer  # noqa: PLC0415 loads the engine
+
+        migrate(self.db)
+        engine = self.db.another_engine(pool_size=_POOL, application_name="omoi engine client")
+        return DBOSClient(
+            system_database_engine=engine,
+            dbos_system_schema=SCHEMA,
+            serializer=DBOSPortableJSONSerializer(),
+            application_name=APPLICATION,
+            lazy=True,
+        )
+
+
+def _options(job: Job) -> EnqueueOptions:
+    options: EnqueueOptions = {
+        "workflow_name": job.workflow,
+        "queue_name": job.queue,
+        "workflow_id": job.id,
+        "priority": job.priority,
+    }
+    if job.delay > 0:
+        options["delay_seconds"] = job.delay
+    if job.timeout is not None:
+        options["workflow_timeout"] = job.timeout
+    return options
+
+
+def migrate(db: DatabaseService) -> None:
+    """Bring the engine's own tables up to date; they stand in a schema beside ours. One process at a time."""
+    from dbos import DBOS  # noqa: PLC0415 loads the engine
+
+    logging.getLogger("dbos").setLevel(logging.WARNING)
+    with _alone(db):
+        DBOS.migrate(db.engine.url.render_as_string(hide_password=False), schema=SCHEMA)
+
+
+@contextmanager
+def _alone(db: DatabaseService) -> Iterator[None]:
+    # No transaction stays open meanwhile: indexes that are made beside running work would wait for it.
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATING})
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATING})

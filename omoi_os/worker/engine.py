@@ -1,0 +1,93 @@
+"""DBOS, as it is used here: on our database, in JSON, under a name that no other process start has."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import uuid4
+
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
+from dbos._serialization import DefaultSerializer
+
+from omoi_os.services.database import DatabaseService
+from omoi_os.services.engine import JUDGING, REVIEWS
+from omoi_os.worker.client import migrate
+from omoi_os.worker.names import APPLICATION, SCHEMA, VERSION
+
+DRAIN: Final = 30
+"""Seconds that a worker which is asked to end gives to what it has begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much one worker, and all of them together, take at a time.
+
+    Attributes:
+        reviews: Reviews that one worker measures at a time.
+        judges: Conversations with judges of the whole fleet at a time; None for no limit.
+        poll: Seconds between two looks for work.
+    """
+
+    reviews: int = 16
+    judges: int | None = 8
+    poll: float = 0.5
+
+
+def executor_name() -> str:
+    """A name for this start of this process."""
+    return f"{socket.gethostname()[:100]}:{os.getpid()}:{uuid4().hex[:8]}"
+
+
+def launch(db: DatabaseService, executor_id: str, load: Load) -> None:
+    """Start to take work; everything that can be taken must be registered by now."""
+    _refuse_pickle()
+    migrate(db)
+    logging.getLogger("dbos").setLevel(logging.WARNING)
+    DBOS(config=_config(db, executor_id, load))
+    DBOS.launch()
+    DBOS.register_queue(
+        REVIEWS,
+        worker_concurrency=load.reviews,
+        polling_interval_sec=load.poll,
+        on_conflict="always_update",
+    )
+    DBOS.register_queue(
+        JUDGING,
+        global_concurrency=load.judges,
+        polling_interval_sec=load.poll,
+        on_conflict="always_update",
+    )
+
+
+def stop(seconds: int = DRAIN) -> None:
+    """Take no more work, and give what was begun so long; what is not done by then, another worker does."""
+    DBOS.destroy(workflow_completion_timeout_sec=seconds)
+
+
+def _config(db: DatabaseService, executor_id: str, load: Load) -> DBOSConfig:
+    return {
+        "name": APPLICATION,
+        "system_database_engine": db.another_engine(
+            pool_size=min(20, load.reviews + 4), application_name="omoi engine"
+        ),
+        "dbos_system_schema": SCHEMA,
+        "executor_id": executor_id,
+        "application_version": VERSION,
+        "serializer": DBOSPortableJSONSerializer(),
+        "run_migrations": False,
+        "log_level": "WARNING",
+        "enable_otlp": False,
+        "max_executor_threads": load.reviews * 2 + 8,
+    }
+
+
+def _refuse_pickle() -> None:
+    """A row says itself how it is to be read: one that asks for pickle would run what it likes here."""
+
+    def refuse(_self: object, serialized_data: str) -> Any:  # noqa: ARG001 the name is the library's
+        raise ValueError("a row of the engine is pickled; nothing of OmoiOS writes such rows")
+
+    DefaultSerializer.deserialize = refuse  # type: ignore[assignment]

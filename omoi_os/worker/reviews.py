@@ -1,0 +1,132 @@
+"""The workflow of a review: the steps of `DurableReviews`, in an order that a crash cannot change.
+
+The engine knows its workflows from when this module is imported; `use` says what they work with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+from dbos import DBOS
+
+from omoi_os.services.consequences import Consequences
+from omoi_os.services.durable_reviews import Desk, DurableReviews, Kept, State
+
+log = structlog.get_logger(__name__)
+
+ROUNDS: Final = 3
+"""Times that an attempt begins again because what it measured changed."""
+
+_LAST_WORDS: Final = 5.0
+"""Seconds for which a stopped judge is waited for."""
+
+
+class _Tools:
+    """What the workflows of this process work with."""
+
+    durable: DurableReviews
+    consequences: Consequences
+
+
+def use(durable: DurableReviews, consequences: Consequences) -> None:
+    """Say what reviews are done with, before the engine is launched."""
+    _Tools.durable, _Tools.consequences = durable, consequences
+
+
+# How often it may be taken is counted in the review's own row, which can then be ended.
+@DBOS.workflow(name="review", max_recovery_attempts=None)
+async def review(review_id: str, judges: bool) -> str:  # noqa: FBT001 - arguments travel as JSON
+    """Review a gate, and do what follows; returns how it went.
+
+    Args:
+        judges: Whether a judge may be asked here, or the review is handed on to those that may.
+    """
+    # No step: each execution takes the review anew, and the one before records nothing any more.
+    runner = DBOS.workflow_id or ""
+    desk = await asyncio.to_thread(_Tools.durable.take, review_id, runner, judges=judges)
+    try:
+        found = await _attempt(desk)
+    except Exception:  # whatever was met, the review must come to an end
+        log.exception("review_failed", review_id=review_id)
+        found = await give_up(desk, restless=False)
+    finally:
+        await asyncio.to_thread(desk.clear)
+    if found["state"] in (State.DECIDED, State.LOST):
+        await carry_on(review_id)
+    return str(found["state"])
+
+
+async def _attempt(desk: Desk) -> Kept:
+    for _ in range(ROUNDS):
+        found = await _round(desk)
+        if found["state"] != State.CHANGED:
+            return found
+    return await give_up(desk, restless=True)
+
+
+async def _round(desk: Desk) -> Kept:
+    collected = await collect(desk)
+    if collected["state"] != State.OK:
+        return collected
+    ground = await snapshot(desk)
+    if ground["state"] != State.OK:
+        return ground
+    found = await measure(desk, ground)
+    if found["state"] != State.OK:
+        return found
+    measured = found["measured"]
+    if not measured["asks"]:
+        return await record(desk, measured, None)
+    if not desk.judges:
+        return await hand_on(desk)
+    judged = await judge(desk, measured)
+    return await record(desk, measured, judged) if judged["state"] == State.OK else judged
+
+
+@DBOS.step(name="collect")
+async def collect(desk: Desk) -> Kept:
+    return await asyncio.to_thread(_Tools.durable.collect, desk)
+
+
+@DBOS.step(name="snapshot")
+async def snapshot(desk: Desk) -> Kept:
+    return await asyncio.to_thread(_Tools.durable.snapshot, desk)
+
+
+@DBOS.step(name="measure")
+async def measure(desk: Desk, ground: Kept) -> Kept:
+    return await asyncio.to_thread(_Tools.durable.measure, desk, ground)
+
+
+@DBOS.step(name="hand_on")
+async def hand_on(desk: Desk) -> Kept:
+    return await asyncio.to_thread(_Tools.durable.hand_on, desk)
+
+
+# Asynchronous and preemptible: a step that is not would go on, and be paid for, after a cancellation.
+@DBOS.step(name="judge", preemptible=True)
+async def judge(desk: Desk, measured: Kept) -> Kept:
+    asking = asyncio.ensure_future(asyncio.to_thread(_Tools.durable.judge, desk, measured))
+    try:
+        return await asyncio.shield(asking)
+    except asyncio.CancelledError:
+        _Tools.durable.stop_judge(desk, measured)
+        await asyncio.wait([asking], timeout=_LAST_WORDS)
+        raise
+
+
+@DBOS.step(name="record")
+async def record(desk: Desk, measured: Kept, judged: Kept | None) -> Kept:
+    return await asyncio.to_thread(_Tools.durable.record, desk, measured, judged)
+
+
+@DBOS.step(name="give_up")
+async def give_up(desk: Desk, *, restless: bool) -> Kept:
+    return await asyncio.to_thread(_Tools.durable.give_up, desk, restless=restless)
+
+
+@DBOS.step(name="carry_on")
+async def carry_on(review_id: str) -> str | None:
+    return await asyncio.to_thread(_Tools.consequences.follow, review_id)
