@@ -32,6 +32,8 @@ class Settings(BaseSettings):
         worker_reviews: Reviews that one worker measures at a time.
         judges: Conversations with judges of all workers together; 0 for no limit.
         poll_seconds: Between two looks of a worker for work.
+        lease_seconds: Without a sign of life after which another worker takes over.
+        drain_seconds: That a worker which ends gives to what it has begun.
         keep_workflows_hours: How long the engine's record of what is over is kept.
         judge_host: Address of an agent server to judge on; None judges in this process.
     """
@@ -52,6 +54,8 @@ class Settings(BaseSettings):
     worker_reviews: int = Field(default=16, ge=1, le=200)
     judges: int = Field(default=8, ge=0, le=1000)
     poll_seconds: float = Field(default=0.5, ge=0.05, le=60)
+    lease_seconds: float = Field(default=12.0, ge=0.5, le=3600)
+    drain_seconds: int = Field(default=30, ge=1, le=3600)
     keep_workflows_hours: float = Field(default=72.0, ge=0, le=10_000)
     prompts: Path | None = None
     judge_model: str | None = None

@@ -12,6 +12,7 @@ from omoi_os.bootstrap import Services, open_services
 from omoi_os.cli.show import progress
 from omoi_os.errors import InvalidInput
 from omoi_os.settings import Settings
+from omoi_os.worker.client import EngineClient
 
 
 def read_settings(**instead: Any) -> Settings:
@@ -29,9 +30,10 @@ def read_settings(**instead: Any) -> Settings:
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Services]:
+def opened(settings: Settings, *, judges_here: bool = True) -> Iterator[Services]:
     """`open_services`, with the wait for the database shown."""
     with ExitStack() as stack:
         with progress("opening the database"):
-            services = stack.enter_context(open_services(settings))
+            opening = open_services(settings, EngineClient, judges_here=judges_here)
+            services = stack.enter_context(opening)
         yield services

@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import uvicorn
 
@@ -15,13 +15,15 @@ from omoi_os.api.app import create_app
 from omoi_os.api.origin import is_loopback
 from omoi_os.bootstrap import Services
 from omoi_os.cli.opening import opened, read_settings
+from omoi_os.cli.show import progress
 from omoi_os.errors import InvalidInput
 
 
 def serve(*, host: str | None = None, port: int | None = None) -> int:
     """Serve the HTTP API on this machine.
 
-    There are no API keys yet, so only loopback addresses are allowed.
+    There are no API keys yet, so only loopback addresses are allowed. Reviews that need a judge, and those of
+    completed phases, are done by `omoi worker`; `omoi up` runs both.
 
     Parameters
     ----------
@@ -29,6 +31,19 @@ def serve(*, host: str | None = None, port: int | None = None) -> int:
         Address to listen on; 127.0.0.1 unless OMOI_HOST says otherwise.
     port
         Port to listen on; 8420 unless OMOI_PORT says otherwise.
+    """
+    return serving(host, port)
+
+
+def serving(
+    host: str | None,
+    port: int | None,
+    beside: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> int:
+    """Serve until asked to end.
+
+    Args:
+        beside: What runs beside it, from when the database is ready.
     """
     given = {"host": host, "port": port}
     settings = read_settings(**{name: value for name, value in given.items() if value is not None})
@@ -40,12 +55,19 @@ def serve(*, host: str | None = None, port: int | None = None) -> int:
         )
     _refuse_busy(address, settings.port)
     logs.configure(json_lines=not sys.stderr.isatty())
-    with opened(settings) as services, _housekeeping(services):
-        shown = f"[{address}]" if ":" in address else address
-        print(f"OmoiOS serves http://{shown}:{settings.port}/docs (Ctrl-C ends it)", file=sys.stderr)
-        uvicorn.run(
-            create_app(services), host=address, port=settings.port, log_level="warning", http="httptools"
-        )
+    with opened(settings, judges_here=False) as services:
+        with progress("preparing the engine"):
+            services.requests.engine.prepare()
+        with _housekeeping(services), beside():
+            shown = f"[{address}]" if ":" in address else address
+            print(f"OmoiOS serves http://{shown}:{settings.port}/docs (Ctrl-C ends it)", file=sys.stderr)
+            uvicorn.run(
+                create_app(services),
+                host=address,
+                port=settings.port,
+                log_level="warning",
+                http="httptools",
+            )
     return 0
 
 

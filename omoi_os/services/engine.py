@@ -37,6 +37,9 @@ class Job:
 class Engine(Protocol):
     """Runs jobs, whatever happens to the process that enqueued them."""
 
+    def prepare(self) -> None:
+        """Do what takes long before the first job is enqueued; needed by nobody who can wait then."""
+
     def enqueue(self, session: Session, job: Job) -> None:
         """Add a job in the transaction of `session`: it exists if, and only if, that commits."""
 
@@ -46,6 +49,9 @@ class Engine(Protocol):
 
 class NoEngine:
     """For processes that know none: what they ask for stands in its row, where workers look for strays."""
+
+    def prepare(self) -> None:
+        pass
 
     def enqueue(self, session: Session, job: Job) -> None:
         pass

@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 from uuid import uuid4
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
@@ -14,6 +14,7 @@ from dbos._serialization import DefaultSerializer
 
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.engine import JUDGING, REVIEWS
+from omoi_os.settings import Settings
 from omoi_os.worker.client import migrate
 from omoi_os.worker.names import APPLICATION, SCHEMA, VERSION
 
@@ -34,6 +35,11 @@ class Load:
     reviews: int = 16
     judges: int | None = 8
     poll: float = 0.5
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """What the settings say."""
+        return cls(settings.worker_reviews, settings.judges or None, settings.poll_seconds)
 
 
 def executor_name() -> str:

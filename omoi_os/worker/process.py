@@ -6,12 +6,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import structlog
 
 from omoi_os.bootstrap import Services
 from omoi_os.services.durable_reviews import DurableReviews
+from omoi_os.settings import Settings
 from omoi_os.worker import engine, retention, reviews
 from omoi_os.worker.leases import BEAT, Leases, Watch
 from omoi_os.worker.strays import OLDER, Strays
@@ -36,6 +37,12 @@ class Pace:
     ttl: float = 6 * BEAT
     strays: float = OLDER
     drain: int = engine.DRAIN
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """What the settings say: a worker is dead after six beats, and strays are looked for as often."""
+        ttl = settings.lease_seconds
+        return cls(ttl / 6, ttl, ttl, settings.drain_seconds)
 
 
 @contextmanager
