@@ -18,7 +18,7 @@ from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.services.database import DatabaseService, driver_connection
 from omoi_os.services.gate.ground import Ground
 from omoi_os.services.gate.judged import Judged
-from omoi_os.services.gate.record import RESTLESS, without_evidence
+from omoi_os.services.gate.record import without_evidence
 from omoi_os.services.gate.stages import Measured, Review, ReviewStages, ReviewTerms, Source
 from omoi_os.services.review_requests import ReviewRequests
 from omoi_os.store import gates, reviews, tickets
@@ -30,6 +30,14 @@ FAILED: Final = Finding(
     "the process that reviewed met an error of its own",
     "a review that ends",
     fix="Look at the worker's log, then ask for a review again.",
+)
+NO_DATABASE: Final = Finding(
+    "review",
+    Outcome.UNKNOWN,
+    "database_unavailable",
+    "the database did not answer",
+    "a review that ends",
+    fix="Nothing: it goes on when the database is there again.",
 )
 CRASHES: Final = Finding(
     "review",
@@ -191,16 +199,12 @@ class DurableReviews:
             decision = self.stages.decision(review, given, measured, said, desk.taken)
         return self._write(desk, review, decision, can_retry=said.can_retry)
 
-    def give_up(self, desk: Desk, *, restless: bool) -> Kept:
-        """End an attempt that came to nothing by itself.
-
-        Args:
-            restless: The evidence changed all the time; otherwise an error was met.
-        """
+    def give_up(self, desk: Desk, why: Finding) -> Kept:
+        """End an attempt that came to nothing by itself, because of `FAILED`, `RESTLESS` or an outage."""
         if desk.taken is None:
             return self._over(desk.review_id)
         review = self._review(desk.taken)
-        verdict, details = without_evidence(RESTLESS if restless else FAILED)
+        verdict, details = without_evidence(why)
         by = review.terms.validated_by
         decision = gates.Decision(review.question, verdict, by, None, details, desk.taken.id, desk.taken.run)
         return self._write(desk, review, decision, can_retry=False)

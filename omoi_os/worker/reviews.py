@@ -8,11 +8,15 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+import psycopg
 import structlog
 from dbos import DBOS
+from sqlalchemy.exc import OperationalError
 
+from omoi_os.domain.verdict import Finding
 from omoi_os.services.consequences import Consequences
-from omoi_os.services.durable_reviews import Desk, DurableReviews, Kept, State
+from omoi_os.services.durable_reviews import FAILED, NO_DATABASE, Desk, DurableReviews, Kept, State
+from omoi_os.services.gate.record import RESTLESS
 
 log = structlog.get_logger(__name__)
 
@@ -48,9 +52,11 @@ async def review(review_id: str, judges: bool) -> str:  # noqa: FBT001 - argumen
     desk = await asyncio.to_thread(_Tools.durable.take, review_id, runner, judges=judges)
     try:
         found = await _attempt(desk)
+    except (OperationalError, psycopg.OperationalError):
+        found = await give_up(desk, NO_DATABASE)
     except Exception:  # whatever was met, the review must come to an end
         log.exception("review_failed", review_id=review_id)
-        found = await give_up(desk, restless=False)
+        found = await give_up(desk, FAILED)
     finally:
         await asyncio.to_thread(desk.clear)
     if found["state"] in (State.DECIDED, State.LOST):
@@ -63,7 +69,7 @@ async def _attempt(desk: Desk) -> Kept:
         found = await _round(desk)
         if found["state"] != State.CHANGED:
             return found
-    return await give_up(desk, restless=True)
+    return await give_up(desk, RESTLESS)
 
 
 async def _round(desk: Desk) -> Kept:
@@ -123,8 +129,8 @@ async def record(desk: Desk, measured: Kept, judged: Kept | None) -> Kept:
 
 
 @DBOS.step(name="give_up")
-async def give_up(desk: Desk, *, restless: bool) -> Kept:
-    return await asyncio.to_thread(_Tools.durable.give_up, desk, restless=restless)
+async def give_up(desk: Desk, why: Finding) -> Kept:
+    return await asyncio.to_thread(_Tools.durable.give_up, desk, why)
 
 
 @DBOS.step(name="carry_on")
