@@ -42,16 +42,13 @@ def worked_off(services: Services, phase: Phase = PHASE, *, good: bool = True) -
 
 def hand_in(services: Services, ticket_id: str, phase: Phase = PHASE, *, good: bool = True) -> None:
     """Do what is open in the phase, or one task more."""
-    open_ones = services.queue.list_tasks(limit=200).tasks
-    mine = [task for task in open_ones if (task.ticket_id, task.status) == (ticket_id, "pending")]
-    if not mine:
-        mine = [services.queue.enqueue_task(ticket_id, phase, "work", "Do it", "HIGH")]
     artifacts = [
         {"type": type_, "content": content if good else {"content": "nothing"}}
         for type_, content in GOOD[phase].items()
     ]
-    for task in mine:
-        services.queue.assign_task(task.id, "ada")
+    if services.queue.get_next_task(phase) is None:
+        services.queue.enqueue_task(ticket_id, phase, "work", "Do it", "HIGH")
+    while (task := services.queue.claim_next_task("ada", phase)) is not None:
         services.queue.complete_task(task.id, "ada", {"artifacts": artifacts})
 
 
