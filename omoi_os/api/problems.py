@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from omoi_os.errors import Conflict, DatabaseUnavailable, OmoiError
 
@@ -20,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 20
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 PROBLEM_SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -71,12 +73,24 @@ def _expected(_request: Request, error: Exception) -> JSONResponse:
     return problem(error.status, error.message, error.code, **error.facts)
 
 
-def _http(_request: Request, error: Exception) -> JSONResponse:
+def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     code = _title(error.status_code).lower().replace(" ", "_").replace("-", "_")
     response = problem(error.status_code, str(error.detail), code)
     response.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["allow"] = ", ".join(_allowed(request))
     return response
+
+
+def _allowed(request: Request) -> list[str]:
+    """What may be done at the request's address; the router itself names the methods of one route only."""
+    scopes = {method: {**request.scope, "method": method} for method in METHODS}
+    return [
+        method
+        for method, scope in scopes.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
 def _invalid(_request: Request, error: Exception) -> JSONResponse:
