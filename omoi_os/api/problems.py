@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 import structlog
@@ -22,6 +24,9 @@ log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 20
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+# An error repeats what was sent: ids, names of fields. None of it may steer a terminal or turn a line around.
+_UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 PROBLEM_SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -43,10 +48,20 @@ PROBLEM_SCHEMA: Mapping[str, Any] = {
 }
 
 
+class ProblemResponse(JSONResponse):
+    """Problem details, with every character that is not safe to show as its JSON escape."""
+
+    media_type = MEDIA_TYPE
+
+    def render(self, content: object) -> bytes:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return _UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04x}", text).encode()
+
+
 def problem(status: int, detail: str, code: str, **more: object) -> JSONResponse:
     """One problem as a response."""
     body = {"type": "about:blank", "title": _title(status), "status": status, "detail": detail, "code": code}
-    return JSONResponse({**body, **more}, status_code=status, media_type=MEDIA_TYPE)
+    return ProblemResponse({**body, **more}, status_code=status)
 
 
 def _title(status: int) -> str:
