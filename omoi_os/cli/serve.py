@@ -44,7 +44,12 @@ def serve(*, host: str | None = None, port: int | None = None) -> int:
         shown = f"[{address}]" if ":" in address else address
         print(f"OmoiOS serves http://{shown}:{settings.port}/docs (Ctrl-C ends it)", file=sys.stderr)
         uvicorn.run(
-            create_app(services), host=address, port=settings.port, log_level="warning", http="httptools"
+            create_app(services),
+            host=address,
+            port=settings.port,
+            log_level="warning",
+            http="httptools",
+            ws="none",  # nothing here speaks it, and its refusals are no problem details
         )
     return 0
 
