@@ -31,7 +31,8 @@ from omoi_os.models import Base
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.tickets import NewTicket, next_cursor
 from omoi_os.settings import Settings
-from tests.hostile_requests import NO_ANSWER, REQUESTS, Hostile, get
+from tests.hostile.wire import NO_ANSWER, Hostile, get
+from tests.hostile_requests import REQUESTS
 
 IN_TIME: Final = 20.0
 """Seconds for any answer; generous, for a machine that does other things too."""
