@@ -9,7 +9,9 @@ without being told.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -24,6 +26,7 @@ from schemathesis import Case, Config
 from schemathesis.python.asgi import shutdown_lifespans
 
 from omoi_os.api.app import create_app
+from omoi_os.api.problems import MEDIA_TYPE
 from omoi_os.bootstrap import Services, services_on
 from omoi_os.services.database import DatabaseService
 from omoi_os.settings import Settings
@@ -103,6 +106,17 @@ def test_every_answer_is_one_that_the_document_promises(
 ) -> None:
     known.lead(case)
     ask(case, app, told)
+
+
+def test_the_document_names_every_error_as_a_problem() -> None:
+    document = _document()
+    text = json.dumps(document)
+    assert set(re.findall(r"#/components/schemas/(\w+)", text)) == set(document["components"]["schemas"])
+    for path in document["paths"].values():
+        for operation in path.values():
+            errors = {code: said for code, said in operation["responses"].items() if not code.startswith("2")}
+            assert {"403", "413", "421"} <= errors.keys()
+            assert all(list(said["content"]) == [MEDIA_TYPE] for said in errors.values())
 
 
 def test_a_stream_without_an_end_is_left(app: FastAPI) -> None:

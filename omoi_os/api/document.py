@@ -37,6 +37,7 @@ def _name_problems(document: dict[str, Any]) -> None:
     for path in document["paths"].values():
         for method, operation in path.items():
             problems = {str(status): _problem(said) for status, said in _statuses(method, operation)}
+            operation["responses"].pop("422", None)  # FastAPI's own, which may not be one of ours
             operation["responses"] |= problems
 
 
@@ -48,13 +49,13 @@ def _statuses(method: str, operation: dict[str, Any]) -> Iterator[tuple[int, str
     yield 403, "The request comes from a page of another origin."
     if "path" in places:
         yield 404, "There is no such thing."
-    if method != "get":
+    if method != "get" and "path" in places:
         yield 409, "It cannot be done now, or somebody else changed it at the same moment."
     yield 413, "The body is too large."
     if has_body:
         yield 415, "The body is not sent as application/json."
     yield 421, "The Host header does not name this machine."
-    if places or has_body:
+    if has_body or "query" in places or method != "get":
         yield 422, "The request cannot be used; `detail` says why."
     if operation["operationId"] not in _WITHOUT_DATABASE:
         yield 503, "The database does not answer, or has another schema."
