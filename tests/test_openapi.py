@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import hypothesis
 import pytest
 import schemathesis
 from fastapi import FastAPI
@@ -97,6 +98,8 @@ def ask(case: Case[Any], app: FastAPI, told: Told) -> None:
     derandomize=EXAMPLES is None,
     database=None,
     deadline=None,
+    # A failure is told as it was found: to make it smaller takes minutes, and a request is small already.
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
     # What one request leaves behind is what the next one meets.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
