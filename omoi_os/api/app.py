@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from omoi_os import __version__
 from omoi_os.api import problems
+from omoi_os.api.document import DocumentedApi
 from omoi_os.api.origin import LocalOnly
 from omoi_os.api.routes import agents, health, moves, phases, tasks, tickets
 from omoi_os.bootstrap import Services
@@ -17,17 +18,11 @@ from omoi_os.bootstrap import Services
 
 def create_app(services: Services) -> FastAPI:
     """The application on services that are open; the caller closes them after it."""
-    app = FastAPI(
+    app = DocumentedApi(
         title="OmoiOS",
         version=__version__,
         summary="Finds out whether work that a coding agent calls done is done.",
         lifespan=_lifespan,
-        responses={
-            "default": {
-                "description": "Problem details (RFC 9457)",
-                "content": {problems.MEDIA_TYPE: {"schema": problems.PROBLEM_SCHEMA}},
-            }
-        },
     )
     app.state.services = services
     app.add_middleware(LocalOnly)

@@ -67,6 +67,7 @@ def serving(
                 port=settings.port,
                 log_level="warning",
                 http="httptools",
+                ws="none",  # nothing here speaks it, and its refusals are no problem details
             )
     return 0
 
