@@ -28,6 +28,8 @@ class Settings(BaseSettings):
         judge_base_url: Where an OpenAI-compatible server answers; None for the provider's own address.
         judge_input_price: US dollars per token read, and `judge_output_price` per token written; without
             them the cost of a model that litellm has no price for is not known.
+        judge_usd_per_day: What judging may cost on one day (UTC), for all processes on the database together.
+        model_calls_per_minute: What all processes on the database may ask models for, together.
         judge_host: Address of an agent server to judge on; None judges in this process.
     """
 
@@ -49,6 +51,8 @@ class Settings(BaseSettings):
     judge_base_url: str | None = None
     judge_input_price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     judge_output_price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    judge_usd_per_day: float | None = Field(default=None, ge=0, le=1_000_000, allow_inf_nan=False)
+    model_calls_per_minute: int | None = Field(default=None, ge=1, le=10_000)
     judge_host: str | None = None
     judge_host_key: SecretStr | None = None
 

@@ -4,6 +4,7 @@ from omoi_os.models.agent import Agent
 from omoi_os.models.base import Base
 from omoi_os.models.event import Event
 from omoi_os.models.gate_waiver import GateWaiver
+from omoi_os.models.judge_budget import JudgeDay, JudgeReservation, ModelCallSlot
 from omoi_os.models.judge_calibration import JudgeCalibration
 from omoi_os.models.phase_context import PhaseContext
 from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
@@ -20,6 +21,9 @@ __all__ = [
     "Event",
     "GateWaiver",
     "JudgeCalibration",
+    "JudgeDay",
+    "JudgeReservation",
+    "ModelCallSlot",
     "PhaseContext",
     "PhaseGateArtifact",
     "PhaseGateResult",
