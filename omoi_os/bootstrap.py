@@ -13,13 +13,14 @@ from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.errors import DatabaseUnavailable, EmbeddedDatabaseError
 from omoi_os.evidence.snapshot_store import sweep
 from omoi_os.services.agent_health import AgentHealthService
+from omoi_os.services.budgeted_judge import BudgetedJudge
+from omoi_os.services.budgets import BudgetLimits, BudgetService
 from omoi_os.services.calibration import CalibrationService
 from omoi_os.services.context_service import ContextService
 from omoi_os.services.context_summarizer import ContextSummarizer
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.gate.judged import Judging
 from omoi_os.services.housekeeping import Housekeeping
-from omoi_os.services.judging import AgentJudge
 from omoi_os.services.phase_gate import PhaseGateService
 from omoi_os.services.phase_service import PhaseService
 from omoi_os.services.policies import PolicyService
@@ -51,6 +52,7 @@ class Services:
     waivers: WaiverService
     contexts: ContextService
     transcripts: TranscriptService
+    budgets: BudgetService
 
 
 @contextmanager
@@ -72,7 +74,8 @@ def services_on(db: DatabaseService, settings: Settings) -> Services:
     """The services on a database that is ready."""
     policies = PolicyService.opened(settings)
     contexts = ContextService(db, summarizer=ContextSummarizer(Tokens(settings.encoding)))
-    judge = AgentJudge.opened(settings)
+    budgets = BudgetService(db, BudgetLimits.of(settings))
+    judge = BudgetedJudge.opened(settings, budgets)
     judging = Judging(judge, contexts, CalibrationService(db, judge))
     gates = PhaseGateService(db, policies=policies, snapshots=settings.snapshots, judging=judging)
     queue = TaskQueueService(db)
@@ -92,6 +95,7 @@ def services_on(db: DatabaseService, settings: Settings) -> Services:
         waivers=WaiverService(db, gates),
         contexts=contexts,
         transcripts=TranscriptService(gates, _secrets(settings)),
+        budgets=budgets,
     )
 
 

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from multiprocessing.connection import Connection as Pipe
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -42,10 +41,9 @@ def money(db: DatabaseService, most: float | None) -> BudgetService:
     return BudgetService(db, BudgetLimits(usd_per_day=most))
 
 
-def run(db: DatabaseService, statement: str, **values: object) -> list[Any]:
+def run(db: DatabaseService, statement: str, **values: object) -> None:
     with db.get_session() as session:
-        result = session.execute(text(statement), values)
-        return list(result) if result.returns_rows else []
+        session.execute(text(statement), values)
 
 
 # Many at once
