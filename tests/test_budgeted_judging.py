@@ -83,16 +83,16 @@ class Times:
 
     moments: list[float] = field(default_factory=list)
 
-    def script(self, request: Request) -> Answer:
+    def script(self, _: Request) -> Answer:
         self.moments.append(time.monotonic())
-        return fails(503) if request.turn == 0 and len(self.moments) % 3 == 0 else good()
+        return fails(503) if len(self.moments) <= 4 else good()
 
 
 def test_no_window_at_the_server_sees_more_requests_than_the_cap(
     db_service: DatabaseService, workspace: Path
 ) -> None:
     """Tries again after outages included: each is a request."""
-    most, rest, slack = 4, 1.2, 0.2
+    most, rest, slack = 4, 1.5, 0.7
     services = [BudgetService(db_service, BudgetLimits(calls_per_minute=most), rest=rest) for _ in range(3)]
     times = Times()
 
@@ -104,7 +104,7 @@ def test_no_window_at_the_server_sees_more_requests_than_the_cap(
         runs = list(pool.map(one, range(16)))
     assert {run.outcome for run in runs} == {RunOutcome.ACCEPTED}
     moments = sorted(times.moments)
-    assert len(moments) > 16
+    assert len(moments) == 20
     assert all(late - early > rest - slack for early, late in zip(moments, moments[most:], strict=False))
 
 
@@ -259,7 +259,7 @@ def test_a_process_that_dies_while_it_judges_leaves_the_money_reserved(db_servic
     budgets = BudgetService(db_service, BudgetLimits(usd_per_day=1.0))
 
     class Dying(Tokens):
-        def count(self, text: str, at_most: int = 0) -> int:
+        def count(self, *_: object) -> int:
             raise KeyboardInterrupt
 
     judge = AgentJudge(Model("openai/scripted", SecretStr(KEY)), tokens=Dying())
