@@ -124,12 +124,12 @@ def test_the_silence_of_a_model_is_bounded_with_a_pace_as_well(workspace: Path) 
 
 def test_the_time_for_a_run_can_end_while_it_waits_and_it_says_so(workspace: Path) -> None:
     with ScriptedModel(always(good())) as model:
-        run = executor(workspace, model.url, Gatekeeper(open=False).pace, wall_clock_seconds=1).run(task())
+        run = executor(workspace, model.url, Gatekeeper(open=False).pace, wall_clock_seconds=4).run(task())
         assert model.requests == []
     assert run.outcome is RunOutcome.RATE_LIMITED
     assert run.outcome.can_retry
     assert "model calls per minute" in run.detail
-    assert run.usage.wall_seconds < 2
+    assert run.usage.wall_seconds < 5
 
 
 def test_a_slow_model_with_an_open_pace_is_the_clock_and_not_the_budget(workspace: Path) -> None:
