@@ -13,6 +13,8 @@ from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.errors import DatabaseUnavailable, EmbeddedDatabaseError
 from omoi_os.evidence.snapshot_store import sweep
 from omoi_os.services.agent_health import AgentHealthService
+from omoi_os.services.budgeted_judge import BudgetedJudge
+from omoi_os.services.budgets import BudgetLimits, BudgetService
 from omoi_os.services.calibration import CalibrationService
 from omoi_os.services.consequences import Consequences
 from omoi_os.services.context_service import ContextService
@@ -21,7 +23,6 @@ from omoi_os.services.database import DatabaseService
 from omoi_os.services.engine import Engine
 from omoi_os.services.gate.judged import Judging
 from omoi_os.services.housekeeping import Housekeeping
-from omoi_os.services.judging import AgentJudge
 from omoi_os.services.phase_gate import PhaseGateService
 from omoi_os.services.phase_service import PhaseService
 from omoi_os.services.policies import PolicyService
@@ -56,6 +57,7 @@ class Services:
     transcripts: TranscriptService
     requests: ReviewRequests
     consequences: Consequences
+    budgets: BudgetService
 
 
 type EngineOf = Callable[[DatabaseService], Engine]
@@ -88,7 +90,8 @@ def services_on(
     """The services on a database that is ready; the arguments are those of `open_services`."""
     policies = PolicyService.opened(settings)
     contexts = ContextService(db, summarizer=ContextSummarizer(Tokens(settings.encoding)))
-    judge = AgentJudge.opened(settings)
+    budgets = BudgetService(db, BudgetLimits.of(settings))
+    judge = BudgetedJudge.opened(settings, budgets)
     judging = Judging(judge, contexts, CalibrationService(db, judge))
     gates = PhaseGateService(db, policies=policies, snapshots=settings.snapshots, judging=judging)
     requests = ReviewRequests(db, gates, engine=engine(db) if engine is not None else None)
@@ -118,6 +121,7 @@ def services_on(
         transcripts=TranscriptService(gates, _secrets(settings)),
         requests=requests,
         consequences=Consequences(db, gates, phases, queue, requests),
+        budgets=budgets,
     )
 
 

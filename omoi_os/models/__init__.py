@@ -5,6 +5,7 @@ from omoi_os.models.base import Base
 from omoi_os.models.event import Event
 from omoi_os.models.gate_waiver import GateWaiver
 from omoi_os.models.idempotency_key import IdempotencyKey
+from omoi_os.models.judge_budget import JudgeDay, JudgeReservation, ModelCallSlot
 from omoi_os.models.judge_calibration import JudgeCalibration
 from omoi_os.models.phase_context import PhaseContext
 from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
@@ -23,6 +24,9 @@ __all__ = [
     "GateWaiver",
     "IdempotencyKey",
     "JudgeCalibration",
+    "JudgeDay",
+    "JudgeReservation",
+    "ModelCallSlot",
     "PhaseContext",
     "PhaseGateArtifact",
     "PhaseGateResult",

@@ -207,7 +207,7 @@ class DurableReviews:
         verdict, details = without_evidence(why)
         by = review.terms.validated_by
         decision = gates.Decision(review.question, verdict, by, None, details, desk.taken.id, desk.taken.run)
-        return self._write(desk, review, decision, can_retry=False)
+        return self._write(desk, review, decision, can_retry=why is NO_DATABASE)
 
     def _write(self, desk: Desk, review: Review, decision: gates.Decision, *, can_retry: bool) -> Kept:
         assert desk.taken is not None  # noqa: S101 - the callers looked
