@@ -17,6 +17,7 @@ from omoi_os.services.calibration import CalibrationService
 from omoi_os.services.context_service import ContextService
 from omoi_os.services.context_summarizer import ContextSummarizer
 from omoi_os.services.database import DatabaseService
+from omoi_os.services.events import EventService
 from omoi_os.services.gate.judged import Judging
 from omoi_os.services.housekeeping import Housekeeping
 from omoi_os.services.judging import AgentJudge
@@ -51,6 +52,7 @@ class Services:
     waivers: WaiverService
     contexts: ContextService
     transcripts: TranscriptService
+    events: EventService
 
 
 @contextmanager
@@ -65,7 +67,9 @@ def open_services(settings: Settings) -> Iterator[Services]:
         _migrate(db)
         # What a crash left: a snapshot is locked for as long as its process lives.
         sweep(settings.snapshots, alive=lambda _: False, older_than=60.0)
-        yield services_on(db, settings)
+        services = services_on(db, settings)
+        services.events.settle()
+        yield services
 
 
 def services_on(db: DatabaseService, settings: Settings) -> Services:
@@ -92,6 +96,7 @@ def services_on(db: DatabaseService, settings: Settings) -> Services:
         waivers=WaiverService(db, gates),
         contexts=contexts,
         transcripts=TranscriptService(gates, _secrets(settings)),
+        events=EventService(db, _secrets(settings)),
     )
 
 

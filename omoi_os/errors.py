@@ -159,6 +159,13 @@ class SchemaOutOfDate(DatabaseUnavailable):
     code = "schema_out_of_date"
 
 
+class TooManyStreams(OmoiError):
+    """This server follows the events for as many clients as it can; try again later, or read pages."""
+
+    status = 503
+    code = "too_many_streams"
+
+
 class SnapshotInUse(OmoiError):
     """A process holds the snapshot of that review."""
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import uvicorn
 
@@ -16,6 +17,9 @@ from omoi_os.api.origin import is_loopback
 from omoi_os.bootstrap import Services
 from omoi_os.cli.opening import opened, read_settings
 from omoi_os.errors import InvalidInput
+
+GRACE: Final = 10
+"""Seconds that requests have to end in when the server is told to end."""
 
 
 def serve(*, host: str | None = None, port: int | None = None) -> int:
@@ -43,10 +47,24 @@ def serve(*, host: str | None = None, port: int | None = None) -> int:
     with opened(settings) as services, _housekeeping(services):
         shown = f"[{address}]" if ":" in address else address
         print(f"OmoiOS serves http://{shown}:{settings.port}/docs (Ctrl-C ends it)", file=sys.stderr)
-        uvicorn.run(
-            create_app(services), host=address, port=settings.port, log_level="warning", http="httptools"
+        config = uvicorn.Config(
+            create_app(services),
+            host=address,
+            port=settings.port,
+            log_level="warning",
+            http="httptools",
+            timeout_graceful_shutdown=GRACE,
         )
+        StreamingServer(config).run()
     return 0
+
+
+class StreamingServer(uvicorn.Server):
+    """A server that ends its streams when it is told to end; by itself it would wait for the clients."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.app.state.streams.end()  # type: ignore[union-attr]
+        await super().shutdown(sockets)
 
 
 @contextmanager

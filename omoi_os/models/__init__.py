@@ -2,7 +2,7 @@
 
 from omoi_os.models.agent import Agent
 from omoi_os.models.base import Base
-from omoi_os.models.event import Event
+from omoi_os.models.event import Event, EventEra
 from omoi_os.models.gate_waiver import GateWaiver
 from omoi_os.models.judge_calibration import JudgeCalibration
 from omoi_os.models.phase_context import PhaseContext
@@ -18,6 +18,7 @@ __all__ = [
     "Agent",
     "Base",
     "Event",
+    "EventEra",
     "GateWaiver",
     "JudgeCalibration",
     "PhaseContext",
