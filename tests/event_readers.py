@@ -1,4 +1,4 @@
-"""What tests of the record of events share: writers, readers that look for gaps, a server, a client of streams."""
+"""What tests of the record of events share: writers, a server, and a client of its streams."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import uvicorn
 from fastapi import FastAPI
@@ -42,6 +42,17 @@ def until(reached: Callable[[], bool], patience: float = PATIENCE) -> None:
     while not reached():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.01)
+
+
+def cut_all(db: DatabaseService) -> None:
+    """End every other connection to the database, and wait until clients can know."""
+    with db.own_connection() as connection:
+        ended = connection.execute(
+            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        ).fetchone()
+    assert ended is not None
+    assert ended[0] >= 1
 
 
 @contextmanager
@@ -92,6 +103,12 @@ class Stream:
     def names(self, count: int) -> list[str]:
         """The names of the next events."""
         return [sent.data["payload"]["name"] for _ in range(count) if (sent := self.next()) is not None]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         self.answer.close()
