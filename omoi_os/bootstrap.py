@@ -30,6 +30,8 @@ from omoi_os.services.task_queue import TaskQueueService
 from omoi_os.services.tickets import TicketService
 from omoi_os.services.transcripts import TranscriptService
 from omoi_os.services.waivers import WaiverService
+from omoi_os.services.webhook_sender import WebhookSender
+from omoi_os.services.webhooks import WebhookService
 from omoi_os.settings import Settings
 from omoi_os.store import schema
 from omoi_os.utils.tokens import Tokens
@@ -53,6 +55,7 @@ class Services:
     contexts: ContextService
     transcripts: TranscriptService
     events: EventService
+    webhooks: WebhookService
 
 
 @contextmanager
@@ -81,6 +84,7 @@ def services_on(db: DatabaseService, settings: Settings) -> Services:
     gates = PhaseGateService(db, policies=policies, snapshots=settings.snapshots, judging=judging)
     queue = TaskQueueService(db)
     generator = TaskGeneratorService(db, queue)
+    events = EventService(db, _secrets(settings))
     agents = AgentHealthService(db, timeout_seconds=settings.agent_timeout)
     return Services(
         settings=settings,
@@ -96,7 +100,8 @@ def services_on(db: DatabaseService, settings: Settings) -> Services:
         waivers=WaiverService(db, gates),
         contexts=contexts,
         transcripts=TranscriptService(gates, _secrets(settings)),
-        events=EventService(db, _secrets(settings)),
+        events=events,
+        webhooks=WebhookService(db, events, WebhookSender(internal=settings.webhook_allow_internal)),
     )
 
 

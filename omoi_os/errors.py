@@ -103,6 +103,12 @@ class WorkspaceNotAllowed(InvalidInput):
     code = "workspace_not_allowed"
 
 
+class WebhookRefused(InvalidInput):
+    """Nothing can be sent to this address."""
+
+    code = "webhook_refused"
+
+
 class Conflict(OmoiError):
     """Somebody else changed this at the same moment; read it again and retry."""
 

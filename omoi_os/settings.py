@@ -29,6 +29,7 @@ class Settings(BaseSettings):
         judge_input_price: US dollars per token read, and `judge_output_price` per token written; without
             them the cost of a model that litellm has no price for is not known.
         judge_host: Address of an agent server to judge on; None judges in this process.
+        webhook_allow_internal: Whether webhooks may go to private networks and this machine, and over http.
     """
 
     model_config = SettingsConfigDict(env_prefix="OMOI_", env_file=None, env_ignore_empty=True)
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     judge_output_price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     judge_host: str | None = None
     judge_host_key: SecretStr | None = None
+    webhook_allow_internal: bool = False
 
     @property
     def transcripts(self) -> Path:

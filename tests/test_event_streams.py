@@ -204,7 +204,7 @@ def test_many_streams_share_one_connection_to_the_database(
 def _listening(db: DatabaseService) -> int:
     with db.single_statements() as connection:
         row = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%EXISTS (SELECT FROM events%'"
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT EXISTS (SELECT FROM events%'"
             " AND pid <> pg_backend_pid()"
         ).fetchone()
     assert row is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "008_event_feed"
 down_revision = "006_judge_calibrations"
@@ -54,9 +55,58 @@ def upgrade() -> None:
     )
     op.execute(WAKE_UP)
     op.execute(TRIGGER)
+    _make_webhooks()
+
+
+def _make_webhooks() -> None:
+    op.create_table(
+        "webhooks",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("secret", sa.String(100), nullable=False),
+        sa.Column("event_types", postgresql.ARRAY(sa.String()), nullable=False),
+        sa.Column("ticket_id", sa.String()),
+        sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("disabled_reason", sa.Text()),
+        sa.Column("era", sa.Integer(), nullable=False),
+        sa.Column("xid", sa.BigInteger(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(255), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_webhooks"),
+    )
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("webhook_id", sa.String(), nullable=False),
+        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column("status", sa.String(20), server_default="pending", nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("earlier_attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True)),
+        sa.Column("last_status", sa.Integer()),
+        sa.Column("last_error", sa.Text()),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
+        sa.Column("delivered_at", sa.DateTime(timezone=True)),
+        sa.ForeignKeyConstraint(
+            ["webhook_id"],
+            ["webhooks.id"],
+            name="fk_webhook_deliveries_webhook_id_webhooks",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_webhook_deliveries"),
+        sa.UniqueConstraint("webhook_id", "event_id", name="uq_webhook_deliveries_webhook_id"),
+    )
+    open_ones, ended = sa.text("status = 'pending'"), sa.text("status <> 'pending'")
+    name, table = "idx_webhook_deliveries", "webhook_deliveries"
+    op.create_index(f"{name}_due", table, ["next_attempt_at"], postgresql_where=open_ones)
+    op.create_index(f"{name}_webhook", table, ["webhook_id", "created_at", "id"])
+    op.create_index(f"{name}_ended", table, ["created_at"], postgresql_where=ended)
 
 
 def downgrade() -> None:
+    op.drop_table("webhook_deliveries")
+    op.drop_table("webhooks")
     op.execute("DROP TRIGGER wake_readers ON events")
     op.execute("DROP FUNCTION omoi_wake_readers()")
     op.drop_table("event_eras")

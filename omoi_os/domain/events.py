@@ -74,6 +74,20 @@ class StoredEvent:
     payload: dict[str, Any] | None
     created_at: datetime
 
+    def as_dict(self) -> dict[str, Any]:
+        """The event as it is told to others."""
+        return {
+            "id": self.id,
+            "seq": self.position.seq,
+            "cursor": str(self.position),
+            "event_type": self.event_type,
+            "entity_type": self.entity_type,
+            "entity_id": self.entity_id,
+            "ticket_id": self.ticket_id,
+            "payload": self.payload,
+            "created_at": self.created_at,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:

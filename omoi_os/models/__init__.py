@@ -13,6 +13,7 @@ from omoi_os.models.policy import StoredPolicy
 from omoi_os.models.task import Task
 from omoi_os.models.task_template import TaskTemplate
 from omoi_os.models.ticket import Ticket
+from omoi_os.models.webhook import Webhook, WebhookDelivery
 
 __all__ = [
     "Agent",
@@ -29,4 +30,6 @@ __all__ = [
     "Task",
     "TaskTemplate",
     "Ticket",
+    "Webhook",
+    "WebhookDelivery",
 ]

@@ -18,10 +18,13 @@ from omoi_os.domain.events import Position, StoredEvent
 CHANNEL: Final = "omoi_events"
 
 # Transactions of an earlier era all ended; of the present one, those before the oldest that still runs.
-_ERA: Final = "(SELECT coalesce(max(era), 1) FROM event_eras)"
-_OLDEST_RUNNING: Final = "(SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint)"
-_COLUMNS: Final = "era, xid, seq, id, event_type, entity_type, entity_id, ticket_id, payload, created_at"
-_SHOWN: Final = f"(era, xid) < ({_ERA}, {_OLDEST_RUNNING})"
+ERA: Final = "(SELECT coalesce(max(era), 1) FROM event_eras)"
+OLDEST_RUNNING: Final = "(SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint)"
+COLUMNS: Final = (
+    *("era", "xid", "seq", "id", "event_type", "entity_type", "entity_id"),
+    *("ticket_id", "payload", "created_at"),
+)
+SHOWN: Final = f"(era, xid) < ({ERA}, {OLDEST_RUNNING})"
 _AFTER: Final = "(era, xid, seq) > (%(era)s::int, %(xid)s::bigint, %(seq)s::bigint)"
 _BEFORE: Final = "(era, xid, seq) < (%(era)s::int, %(xid)s::bigint, %(seq)s::bigint)"
 _OF_TICKET: Final = "ticket_id = %(ticket)s::text AND"
@@ -46,7 +49,7 @@ def after(
     connection: Connection[TupleRow], position: Position, limit: int, *, ticket_id: str | None = None
 ) -> list[StoredEvent]:
     """The first events after a place."""
-    return _page(connection, f"{_AFTER} AND {_SHOWN} ORDER BY era, xid, seq", position, limit, ticket_id)
+    return _page(connection, f"{_AFTER} AND {SHOWN} ORDER BY era, xid, seq", position, limit, ticket_id)
 
 
 def before(
@@ -54,19 +57,19 @@ def before(
 ) -> list[StoredEvent]:
     """The last events before a place, the newest first."""
     order = "ORDER BY era DESC, xid DESC, seq DESC"
-    return _page(connection, f"{_BEFORE} AND {_SHOWN} {order}", position, limit, ticket_id)
+    return _page(connection, f"{_BEFORE} AND {SHOWN} {order}", position, limit, ticket_id)
 
 
 def end(connection: Connection[TupleRow]) -> Position:
     """The place after all events that are shown now, and before all others, written or not."""
-    row = connection.execute(f"SELECT {_ERA}, {_OLDEST_RUNNING}", prepare=True).fetchone()
+    row = connection.execute(f"SELECT {ERA}, {OLDEST_RUNNING}", prepare=True).fetchone()
     assert row is not None  # noqa: S101 - a SELECT without FROM has one row
     return Position(row[0], row[1], 0)
 
 
 def some_wait(connection: Connection[TupleRow]) -> bool:
     """Whether events are written that are not shown yet."""
-    waiting = f"SELECT EXISTS (SELECT FROM events WHERE (era, xid) >= ({_ERA}, {_OLDEST_RUNNING}))"  # noqa: S608
+    waiting = f"SELECT EXISTS (SELECT FROM events WHERE (era, xid) >= ({ERA}, {OLDEST_RUNNING}))"  # noqa: S608
     return connection.execute(waiting, prepare=True).fetchone() == (True,)
 
 
@@ -127,7 +130,7 @@ def _page(
     connection: Connection[TupleRow], where: str, position: Position, limit: int, ticket_id: str | None
 ) -> list[StoredEvent]:
     ticket = "" if ticket_id is None else _OF_TICKET
-    statement = f"SELECT {_COLUMNS} FROM events WHERE {ticket} {where} LIMIT %(limit)s"  # noqa: S608
+    statement = f"SELECT {', '.join(COLUMNS)} FROM events WHERE {ticket} {where} LIMIT %(limit)s"  # noqa: S608
     values = {**position._asdict(), "limit": limit, "ticket": ticket_id}
     rows = connection.execute(statement, values, prepare=True).fetchall()
     return [StoredEvent(Position(*row[:3]), *row[3:]) for row in rows]

@@ -35,14 +35,4 @@ class EventList(Answer):
 
 def event_out(event: StoredEvent) -> EventOut:
     """The event as doors show it."""
-    return EventOut(
-        id=event.id,
-        seq=event.position.seq,
-        cursor=str(event.position),
-        event_type=event.event_type,
-        entity_type=event.entity_type,
-        entity_id=event.entity_id,
-        ticket_id=event.ticket_id,
-        payload=event.payload,
-        created_at=event.created_at,
-    )
+    return EventOut(**event.as_dict())
