@@ -119,7 +119,7 @@ def read_target(url: str, *, internal: bool) -> Target:
         raise UrlRefused("it must begin with https://")
     if "@" in parts.netloc:
         raise UrlRefused("it must not hold a user or a password")
-    if not host or "%" in host or host.startswith("."):
+    if not host or "%" in host or host.startswith(".") or ("[" in url and not _is_address(host)):
         raise UrlRefused("it names no host")
     if port == 0:
         raise UrlRefused("there is no port 0")
@@ -127,3 +127,11 @@ def read_target(url: str, *, internal: bool) -> Target:
     return Target(
         secure, host, port or (443 if secure else 80), f"{path}?{parts.query}" if parts.query else path
     )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True

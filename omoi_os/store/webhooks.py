@@ -183,7 +183,10 @@ def begin(connection: Connection[TupleRow], due: Due) -> Begun | None:
     """Begin an attempt; None where it was begun before, or nothing is to be delivered any more."""
     values = {"id": due.delivery_id, "attempt": due.number}
     row = connection.execute(_BEGIN, values, prepare=True).fetchone()
-    return None if row is None else Begun(*row[:3], StoredEvent(Position(*row[3:6]), *row[6:]))
+    if row is None:
+        return None
+    url, secret, number, era, xid, seq, *event = row
+    return Begun(url, secret, number, StoredEvent(Position(era, xid, seq), *event))
 
 
 def record(
@@ -192,8 +195,8 @@ def record(
     """Note what became of an attempt, unless another one began meanwhile."""
     statement = """
     UPDATE webhook_deliveries
-    SET status = %(status)s, last_status = %(answered)s, last_error = nullif(%(error)s, ''),
-        delivered_at = CASE WHEN %(status)s = 'delivered' THEN clock_timestamp() END,
+    SET status = %(status)s::text, last_status = %(answered)s::int, last_error = nullif(%(error)s::text, ''),
+        delivered_at = CASE WHEN %(status)s::text = 'delivered' THEN clock_timestamp() END,
         next_attempt_at = clock_timestamp() + make_interval(secs => %(delay)s::float8)
     WHERE id = %(id)s AND attempts = %(attempt)s AND status = 'pending'
     RETURNING *
