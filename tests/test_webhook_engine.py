@@ -12,7 +12,6 @@ from dbos import DBOS, DBOSClient
 from dbos._serialization import DBOSPortableJSON  # the package has no public name for it
 from sqlalchemy import text
 
-from omoi_os.domain import webhooks as rules
 from omoi_os.domain.webhooks import Reply
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.events import EventService
@@ -29,13 +28,17 @@ class Receiver:
 
     def __init__(self) -> None:
         self.answers: list[Reply] = []
-        self.ids: list[str] = []
+        self.taken: list[tuple[str, str, bytes]] = []
+
+    @property
+    def ids(self) -> list[str]:
+        return [id_ for id_, _, _ in self.taken]
 
     def check(self, url: str) -> None:
         """Every URL is good."""
 
     def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        self.ids.append(headers["webhook-id"])
+        self.taken.append((headers["webhook-id"], url, body))
         return self.answers.pop(0) if self.answers else Reply(200)
 
 
@@ -48,12 +51,10 @@ def db(empty_database: str) -> Iterator[DatabaseService]:
 
 
 def test_the_engine_delivers_tries_again_and_finds_what_was_lost(
-    db: DatabaseService, empty_database: str, monkeypatch: pytest.MonkeyPatch
+    db: DatabaseService, empty_database: str
 ) -> None:
-    monkeypatch.setattr(rules, "DELAYS", (0.2, 0.2))
-    monkeypatch.setattr(engine, "LATE_BY", 0.0)
     receiver = Receiver()
-    webhooks = WebhookService(db, EventService(db), receiver)
+    webhooks = WebhookService(db, EventService(db), receiver, delays=(0.2, 0.2))
     webhook = webhooks.add("https://hooks.test/", created_by="test")
     DBOS(
         config={
@@ -100,7 +101,9 @@ def test_the_engine_delivers_tries_again_and_finds_what_was_lost(
         # One that nobody enqueued is found by the loop.
         tell(db, "second")
         webhooks.dispatch()
-        dispatching = threading.Thread(target=engine.dispatch, args=(webhooks, enqueue, stop))
+        dispatching = threading.Thread(
+            target=engine.dispatch, args=(webhooks, enqueue, stop), kwargs={"late_by": 0.0}
+        )
         dispatching.start()
         until(lambda: delivered() == 2)
         tell(db, "third")

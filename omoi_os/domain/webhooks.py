@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -53,21 +54,22 @@ class Outcome:
     gone: bool = False
 
 
-def outcome_of(reply: Reply, attempt: int, chance: float = 0.0) -> Outcome:
+def outcome_of(reply: Reply, attempt: int, chance: float = 0.0, delays: Sequence[float] = DELAYS) -> Outcome:
     """What the answer to an attempt leads to.
 
     Args:
         attempt: Which one of this round it was; the first is 1.
         chance: From 0 to 1; spreads the attempts of many deliveries that failed at one moment.
+        delays: Seconds before the second attempt, and so on; there are so many and one.
     """
     if reply.status is not None and 200 <= reply.status < 300:
         return Outcome(DeliveryStatus.DELIVERED)
     error = reply.error or f"the receiver answered {reply.status}"
     if reply.status == GONE:
         return Outcome(DeliveryStatus.FAILED, error, gone=True)
-    if attempt > len(DELAYS):
+    if attempt > len(delays):
         return Outcome(DeliveryStatus.FAILED, error)
-    delay = DELAYS[attempt - 1] * (1 + 0.1 * chance)
+    delay = delays[attempt - 1] * (1 + 0.1 * chance)
     if reply.status in _WAIT and reply.retry_after is not None:
         delay = max(delay, min(reply.retry_after, LONGEST_DELAY))
     return Outcome(DeliveryStatus.PENDING, error, delay)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import random
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Final, Protocol
@@ -22,7 +22,7 @@ from standardwebhooks import Webhook as Signer
 
 from omoi_os import __version__
 from omoi_os.domain.events import EVERYTHING, EventFilter, Position, event_filter
-from omoi_os.domain.webhooks import DeliveryStatus, Outcome, Reply, outcome_of
+from omoi_os.domain.webhooks import DELAYS, DeliveryStatus, Outcome, Reply, outcome_of
 from omoi_os.errors import Conflict, InvalidInput, NotFound
 from omoi_os.models.webhook import Webhook, WebhookDelivery
 from omoi_os.services.database import DatabaseService, driver_connection
@@ -72,8 +72,11 @@ class Delivered:
 class WebhookService:
     """Makes webhooks, and delivers to them; any number of processes may work on one database."""
 
-    def __init__(self, db: DatabaseService, events: EventService, sender: Sender) -> None:
+    def __init__(
+        self, db: DatabaseService, events: EventService, sender: Sender, *, delays: Sequence[float] = DELAYS
+    ) -> None:
         self.db = db
+        self._delays = delays
         self._events = events
         self._sender = sender
 
@@ -220,7 +223,7 @@ class WebhookService:
         if begun is None:
             return Delivered(DeliveryStatus.FAILED, "it was begun before, or nothing is to be delivered")
         reply = self._send(begun)
-        outcome = outcome_of(reply, begun.number, random.random())  # noqa: S311 - spreads load
+        outcome = outcome_of(reply, begun.number, random.random(), self._delays)  # noqa: S311 - spreads load
         with self.db.get_session() as session:
             connection = driver_connection(session)
             recorded = webhooks.record(connection, due, outcome, reply.status)

@@ -66,14 +66,16 @@ def enqueuer(client: DBOSClient) -> Enqueue:
     return enqueue
 
 
-def dispatch(webhooks: WebhookService, enqueue: Enqueue, stop: threading.Event) -> None:
+def dispatch(
+    webhooks: WebhookService, enqueue: Enqueue, stop: threading.Event, *, late_by: float = LATE_BY
+) -> None:
     """Turn events into deliveries until `stop` is set; any number of processes may do so."""
     rounds = 0
     while not stop.wait(PERIOD):
         try:
             while not stop.is_set() and webhooks.dispatch(enqueue) is not None:
                 pass
-            webhooks.take_late(late_by=LATE_BY, enqueue=enqueue)
+            webhooks.take_late(late_by=late_by, enqueue=enqueue)
             if rounds % int(FORGETTING / PERIOD) == 0:
                 webhooks.forget()
             rounds += 1
