@@ -160,7 +160,6 @@ class Server:
     def close(self) -> None:
         self.listening.shutdown(socket.SHUT_RDWR)
         self.listening.close()
-        self._thread.join(5)
 
 
 type Serve = Callable[..., Server]
