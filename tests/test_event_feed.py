@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,15 +21,18 @@ from omoi_os.domain.events import (
     event_filter,
     read_position,
 )
+from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.errors import InvalidInput
 from omoi_os.models.event import Event
 from omoi_os.services.database import DatabaseService, driver_connection
+from omoi_os.services.event_feed import OUTAGES
 from omoi_os.services.event_tail import EventTail
 from omoi_os.services.events import EventService
 from omoi_os.services.tickets import NewTicket, TicketService
 from omoi_os.store import events as store
 from omoi_os.store import schema
 from tests.event_readers import cut_all, tell, until
+from tests.test_embedded import postmaster
 
 
 @pytest.fixture
@@ -151,6 +157,32 @@ def test_a_reader_survives_the_end_of_its_connection(
     tell(db_service, "last")
     until(lambda: len(reader.found) == 6)
     assert names(reader.found) == [*map(str, range(5)), "last"]
+
+
+def test_a_reader_survives_a_killed_server(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path / "pg")
+    db = DatabaseService(server.ensure(), before_connect=server.ensure)
+    schema.upgrade(db.engine)
+    reader = Reader(EventService(db))
+    try:
+        tell(db, "0")
+        until(lambda: len(reader.found) == 1)
+        os.kill(postmaster(server.data_dir), signal.SIGKILL)
+        until(lambda: _told(db, "1"))
+        until(lambda: len(reader.found) == 2)
+    finally:
+        reader.end()
+        db.close()
+        server.stop()
+    assert names(reader.found) == ["0", "1"]
+
+
+def _told(db: DatabaseService, name: str) -> bool:
+    try:
+        tell(db, name)
+    except OUTAGES:
+        return False
+    return True
 
 
 def test_a_writer_wakes_readers_long_before_they_would_look(
