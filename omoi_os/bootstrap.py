@@ -21,6 +21,7 @@ from omoi_os.services.context_service import ContextService
 from omoi_os.services.context_summarizer import ContextSummarizer
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.engine import Engine
+from omoi_os.services.events import EventService
 from omoi_os.services.gate.judged import Judging
 from omoi_os.services.housekeeping import Housekeeping
 from omoi_os.services.phase_gate import PhaseGateService
@@ -33,6 +34,8 @@ from omoi_os.services.task_queue import TaskQueueService
 from omoi_os.services.tickets import TicketService
 from omoi_os.services.transcripts import TranscriptService
 from omoi_os.services.waivers import WaiverService
+from omoi_os.services.webhook_sender import WebhookSender
+from omoi_os.services.webhooks import WebhookService
 from omoi_os.settings import Settings
 from omoi_os.store import schema
 from omoi_os.utils.tokens import Tokens
@@ -58,6 +61,8 @@ class Services:
     requests: ReviewRequests
     consequences: Consequences
     budgets: BudgetService
+    events: EventService
+    webhooks: WebhookService
 
 
 type EngineOf = Callable[[DatabaseService], Engine]
@@ -81,7 +86,9 @@ def open_services(
         _migrate(db)
         # What a crash left: a snapshot is locked for as long as its process lives.
         sweep(settings.snapshots, alive=lambda _: False, older_than=60.0)
-        yield services_on(db, settings, engine, judges_here=judges_here)
+        services = services_on(db, settings, engine, judges_here=judges_here)
+        services.events.settle()
+        yield services
 
 
 def services_on(
@@ -104,6 +111,7 @@ def services_on(
         gates=gates,
         reviews=None if judges_here else requests,
     )
+    events = EventService(db, _secrets(settings))
     agents = AgentHealthService(db, timeout_seconds=settings.agent_timeout)
     return Services(
         settings=settings,
@@ -122,6 +130,8 @@ def services_on(
         requests=requests,
         consequences=Consequences(db, gates, phases, queue, requests),
         budgets=budgets,
+        events=events,
+        webhooks=WebhookService(db, events, WebhookSender(internal=settings.webhook_allow_internal)),
     )
 
 

@@ -38,6 +38,7 @@ class Settings(BaseSettings):
         judge_usd_per_day: What judging may cost on one day (UTC), for all processes on the database together.
         model_calls_per_minute: What all processes on the database may ask models for, together.
         judge_host: Address of an agent server to judge on; None judges in this process.
+        webhook_allow_internal: Whether webhooks may go to private networks and this machine, and over http.
     """
 
     model_config = SettingsConfigDict(env_prefix="OMOI_", env_file=None, env_ignore_empty=True)
@@ -69,6 +70,7 @@ class Settings(BaseSettings):
     model_calls_per_minute: int | None = Field(default=None, ge=1, le=10_000)
     judge_host: str | None = None
     judge_host_key: SecretStr | None = None
+    webhook_allow_internal: bool = False
 
     @property
     def transcripts(self) -> Path:

@@ -353,6 +353,7 @@ def test_every_operation_has_a_tag_and_a_stable_id(client: TestClient) -> None:
         "getTicketContext",
         "updateTicketContext",
         "getPolicy",
+        "listEvents",
     }
     assert all(operations.values())
     assert all(path.startswith("/api/v1/") for path in paths)

@@ -297,7 +297,7 @@ class Judge:
         ]
         return Opinion(tuple(findings), usage=JudgeUsage(100, 10, 0.5, 1))
 
-    def stop(self, conversation_id: UUID) -> None:
+    def stop(self, _conversation_id: UUID) -> None:
         raise AssertionError("nobody cancels a calibration")
 
 

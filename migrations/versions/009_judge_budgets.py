@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "009_judge_budgets"
-down_revision = "007_durable_reviews"
+down_revision = "008_event_feed"
 branch_labels = None
 depends_on = None
 

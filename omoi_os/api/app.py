@@ -12,7 +12,8 @@ from omoi_os import __version__
 from omoi_os.api import problems
 from omoi_os.api.document import DocumentedApi
 from omoi_os.api.origin import LocalOnly
-from omoi_os.api.routes import agents, health, moves, phases, tasks, tickets
+from omoi_os.api.routes import agents, events, health, moves, phases, tasks, tickets
+from omoi_os.api.streams import Streams
 from omoi_os.bootstrap import Services
 
 
@@ -25,9 +26,10 @@ def create_app(services: Services) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.services = services
+    app.state.streams = Streams(services.events)
     app.add_middleware(LocalOnly)
     problems.install(app)
-    for module in (health, tickets, phases, moves, tasks, agents):
+    for module in (health, tickets, phases, moves, tasks, agents, events):
         app.include_router(module.router, prefix="/api/v1")
     for router in (phases.results, phases.policies):
         app.include_router(router, prefix="/api/v1")
@@ -40,3 +42,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     anyio.to_thread.current_default_thread_limiter().total_tokens = 2 * services.settings.pool_size
     yield
+    app.state.streams.end()

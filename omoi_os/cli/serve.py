@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Final
 
 import uvicorn
 
@@ -17,6 +18,9 @@ from omoi_os.bootstrap import Services
 from omoi_os.cli.opening import opened, read_settings
 from omoi_os.cli.show import progress
 from omoi_os.errors import InvalidInput
+
+GRACE: Final = 10
+"""Seconds that requests have to end in when the server is told to end."""
 
 
 def serve(*, host: str | None = None, port: int | None = None) -> int:
@@ -61,15 +65,25 @@ def serving(
         with _housekeeping(services), beside():
             shown = f"[{address}]" if ":" in address else address
             print(f"OmoiOS serves http://{shown}:{settings.port}/docs (Ctrl-C ends it)", file=sys.stderr)
-            uvicorn.run(
+            config = uvicorn.Config(
                 create_app(services),
                 host=address,
                 port=settings.port,
                 log_level="warning",
                 http="httptools",
                 ws="none",  # nothing here speaks it, and its refusals are no problem details
+                timeout_graceful_shutdown=GRACE,
             )
+            StreamingServer(config).run()
     return 0
+
+
+class StreamingServer(uvicorn.Server):
+    """A server that ends its streams when it is told to end; by itself it would wait for the clients."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.app.state.streams.end()  # type: ignore[union-attr]
+        await super().shutdown(sockets)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from sqlalchemy import Engine as SqlEngine
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -54,14 +55,23 @@ class EngineClient:
         """Load the engine and bring its tables up to date, so that the first request does not wait for it."""
         _ = self._client
 
+    def close(self) -> None:
+        """Close its connections."""
+        if "_client" in self.__dict__:
+            self._client.destroy()
+            self._engine.dispose()
+
+    @cached_property
+    def _engine(self) -> SqlEngine:
+        return self.db.another_engine(pool_size=_POOL, application_name="omoi engine client")
+
     @cached_property
     def _client(self) -> DBOSClient:
         from dbos import DBOSClient, DBOSPortableJSONSerializer  # noqa: PLC0415 loads the engine
 
         migrate(self.db)
-        engine = self.db.another_engine(pool_size=_POOL, application_name="omoi engine client")
         return DBOSClient(
-            system_database_engine=engine,
+            system_database_engine=self._engine,
             dbos_system_schema=SCHEMA,
             serializer=DBOSPortableJSONSerializer(),
             application_name=APPLICATION,
