@@ -1,4 +1,4 @@
-"""What a worker agent says about its own work, and the task's result that is made of it: claims, all of it."""
+"""What a worker agent says about its own work, and the task's result that is made of it: claims, all."""
 
 from __future__ import annotations
 

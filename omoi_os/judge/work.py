@@ -1,9 +1,9 @@
-"""What a worker agent is told: its task in the words of the prompts, fenced and bounded like what judges read."""
+"""What a worker agent is told: its task in the words of the prompts, fenced and bounded as for judges."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -46,14 +46,9 @@ class WorkOrder:
 
 @dataclass(frozen=True, slots=True)
 class WorkerPrompts:
-    """Renders what a worker is told.
-
-    Attributes:
-        known: Takes out secrets of this process; letter by letter.
-    """
+    """Renders what a worker is told."""
 
     tokens: Tokens
-    known: Callable[[str], str] = field(default=lambda text: without_known_secrets(text))
 
     def system(self, order: WorkOrder, fence: Fence) -> str:
         """What the worker is, what it can do, and how it ends."""
@@ -82,7 +77,7 @@ class WorkerPrompts:
     def _fenced(self, name: str, text: str, fence: Fence, budget: int) -> str:
         if not text.strip():
             return ""
-        return pack([Loose(name, self.known(text))], fence, budget, self.tokens).texts[0].text
+        return pack([Loose(name, without_known_secrets(text))], fence, budget, self.tokens).texts[0].text
 
 
 @cache

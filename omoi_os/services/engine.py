@@ -12,6 +12,9 @@ REVIEWS: Final = "reviews"
 
 JUDGING: Final = "judging"
 
+TASKS: Final = "tasks"
+"""Queue of what agents of ours do, in workers that execute."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
