@@ -87,8 +87,7 @@ class Settings(BaseSettings):
             update={
                 "judge_model": self.worker_model,
                 # The judge's key goes to nobody but the judge's provider.
-                "judge_api_key": self.worker_api_key
-                or (None if self.worker_base_url else self.judge_api_key),
+                "judge_api_key": self.worker_api_key or shared,
                 "judge_base_url": self.worker_base_url or self.judge_base_url,
                 "judge_input_price": None,
                 "judge_output_price": None,
