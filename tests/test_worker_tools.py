@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -99,11 +100,12 @@ def test_a_file_is_deleted_once(tree: WritableTree) -> None:
 )
 def test_what_is_not_a_file_of_the_workspace_is_refused(tree: WritableTree, path: str) -> None:
     before = sorted(tree.root.rglob("*"))
-    for change in (
+    changes: list[Callable[[], str]] = [
         lambda: tree.write(path, "x"),
         lambda: tree.edit(path, "never", "always"),
         lambda: tree.delete(path),
-    ):
+    ]
+    for change in changes:
         with pytest.raises(ToolRefused) as refused:
             change()
         assert OUTSIDE not in str(refused.value)

@@ -1,7 +1,8 @@
 """The workflow of a task that an agent of ours does, and the slots through which this worker takes tasks.
 
-Each slot is a registered agent that has at most one task. Then it is the workflow, wherever it runs, that beats
-for the agent: so a task whose workflow is gone is seen by the next round, or by the sweep for silent agents.
+Each slot is a registered agent that has at most one task. Then it is the workflow, wherever it runs, that
+beats for the agent: so a task whose workflow is gone is seen by the next round, or by the sweep for silent
+agents.
 """
 
 from __future__ import annotations
