@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     worker_model: str | None = None
     worker_api_key: SecretStr | None = None
     worker_base_url: str | None = None
-    worker_tasks: int = Field(default=2, ge=1, le=50)
+    worker_tasks: int = Field(default=2, ge=1, le=16)
     worker_capabilities: str = "analysis,documentation,design,implementation"
     worker_iterations: int = Field(default=60, ge=1, le=1000)
     worker_seconds: float = Field(default=1800.0, ge=1, le=24 * 3600)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from omoi_os.bootstrap import Services, execution_on, services_on
@@ -33,7 +34,7 @@ from omoi_os.services.database import DatabaseService
 from omoi_os.services.engine import Job, NoEngine
 from omoi_os.services.task_execution import TaskExecution
 from omoi_os.services.tickets import NewTicket
-from omoi_os.services.worker_agent import State, WorkerAgent
+from omoi_os.services.worker_agent import Kept, State, WorkerAgent
 from omoi_os.services.workplaces import Workplaces
 from omoi_os.settings import Settings
 from tests.agent_runs import load_library
@@ -57,6 +58,12 @@ DONE: dict[str, Any] = {
     "artifacts": [{"type": "requirements_document", "path": PATH}],
 }
 WRITES = (says(None, Call("write_file", {"path": PATH, "content": DOCUMENT})), finishes(**DONE))
+
+
+def reads_on(request: Request) -> Answer:
+    """Comes to no end by itself."""
+    time.sleep(0.3)
+    return says(None, Call("read_file", {"path": "a.md", "start_line": request.turn + 1}))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -319,6 +326,34 @@ def test_an_agent_that_lost_its_task_is_stopped_and_hands_nothing_in(bench: Benc
     assert ended == [State.LOST]
     assert len(here.model.requests) == asked
     assert here.read(task).result is None
+
+
+def test_an_agent_that_is_cut_off_is_stopped_since_others_may_be_let_in(bench: Benches) -> None:
+    here = bench(
+        lambda request: says(None, Call("read_file", {"path": "a.md", "start_line": request.turn + 1}))
+    )
+    here.model._seconds = 0.3
+    (here.workspace / "a.md").write_text("line\n" * 1_000)
+    here.task(here.ticket())
+    task, agent = here.claimed()
+    execution, ended = here.execution(), list[Kept]()
+    given = execution.take(task, agent)
+    assert given is not None
+    thread = threading.Thread(target=lambda: ended.append(execution.work(given)))
+    thread.start()
+    while len(here.model.requests) < 2:
+        time.sleep(0.02)
+    with here.services.db.get_session() as session:
+        session.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
+            )
+        )
+    thread.join(10)
+    assert [found["state"] for found in ended] == [State.CUT_OFF]
+    with execution.places.shift(given.workplace, task, agent, lambda: None):
+        pass
+    assert here.read(task).status == TaskStatus.RUNNING
 
 
 def test_a_hostile_ticket_gets_nothing_written_outside(bench: Benches, tmp_path: Path) -> None:

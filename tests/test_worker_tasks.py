@@ -13,17 +13,21 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from omoi_os.bootstrap import Services, open_services, services_on
+from omoi_os.bootstrap import Services, execution_on, open_services, services_on
 from omoi_os.domain.phases import Phase
 from omoi_os.domain.statuses import TaskStatus
 from omoi_os.judge.scripted import Answer, Call, Request, ScriptedModel, finishes, says
 from omoi_os.models.task import Task
 from omoi_os.services.database import DatabaseService
+from omoi_os.services.engine import NoEngine
+from omoi_os.services.task_execution import TaskExecution
+from omoi_os.services.task_queue import TaskFilter
 from omoi_os.services.tickets import NewTicket
 from omoi_os.settings import Settings
 from omoi_os.worker import engine
 from omoi_os.worker.client import EngineClient
 from omoi_os.worker.process import Pace, working
+from omoi_os.worker.tasks import Slots
 from tests.agent_runs import load_library
 from tests.command import COMMAND, environment
 
@@ -80,11 +84,9 @@ def settings_for(model: ScriptedModel, folder: Path) -> Settings:
 
 
 def new_ticket(services: Services, workspace: Path, tasks: int) -> list[str]:
-    """A ticket with so many tasks; their ids."""
+    """A ticket with so many tasks, in a phase without a gate, so that no review makes more; their ids."""
     workspace.mkdir(exist_ok=True)
-    made = services.tickets.create(
-        NewTicket("Let links expire", phase_id=Phase.REQUIREMENTS, workspace=workspace)
-    )
+    made = services.tickets.create(NewTicket("Let links expire", phase_id=Phase.BACKLOG, workspace=workspace))
     queue = services.queue
     return [
         queue.enqueue_task(made.id, made.phase_id, "create_requirements_doc", "Write them.").id
@@ -145,6 +147,27 @@ def test_tasks_of_one_ticket_are_done_one_after_the_other_and_others_beside_them
     (given_back,) = read(services, [left])
     assert (given_back.status, given_back.retry_count) == (TaskStatus.PENDING, 0)
     assert all_are(services, [cancelled], TaskStatus.FAILED)
+
+
+def test_while_the_model_is_away_one_task_is_begun_per_pause(
+    model: tuple[Model, ScriptedModel], db_service: DatabaseService, tmp_path: Path
+) -> None:
+    services = services_on(db_service, settings_for(model[1], tmp_path))
+    for number in range(3):
+        new_ticket(services, tmp_path / str(number), 1)
+
+    class Away(TaskExecution):
+        pause = 10.0
+
+    made = execution_on(services)
+    execution = Away(made.queue, made.tickets, made.agent, made.places)
+    now = [0.0]
+    slots = Slots(execution, services.agents, NoEngine(), 3, [], clock=lambda: now[0])
+    taken = []
+    for now[0] in (1.0, 5.0, 11.5, 12.0, 21.6):
+        slots.take(3)
+        taken.append(len(services.queue.list_tasks(TaskFilter(status="assigned")).tasks))
+    assert taken == [0, 0, 1, 1, 2]
 
 
 @contextmanager

@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID, uuid4, uuid5
 
+import psycopg
 import structlog
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from omoi_os.domain.statuses import Priority
@@ -104,6 +106,8 @@ class TaskExecution:
                 run = self.agent.do(given)
         except Busy:
             return kept(State.BUSY, reason="another agent is at work in the workspace")
+        except (psycopg.OperationalError, OperationalError):
+            return kept(State.CUT_OFF, reason="the database went away")
         return self._told(run, shift)
 
     def stop(self, given: Assignment) -> None:
@@ -134,12 +138,12 @@ class TaskExecution:
             return State.LOST
         return State(self.hand_in(task_id, agent_id, self.work(given))["state"])
 
-    def give_back(self, agent_id: str, reason: str) -> int:
-        """Give back at once what an agent still has; returns how many tasks."""
+    def give_back(self, agent_id: str, reason: str, *, pause: float | None = None) -> int:
+        """Give back what an agent still has, to be taken after `pause` seconds; returns how many tasks."""
         tasks = self.queue.get_assigned_tasks(agent_id)
         for task in tasks:
             try:
-                self.queue.release_task(task.id, agent_id, reason)
+                self.queue.release_task(task.id, agent_id, reason, pause=pause)
             except (NotYourTask, NotFound):
                 continue
         return len(tasks)

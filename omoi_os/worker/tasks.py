@@ -19,7 +19,7 @@ from dbos import DBOS
 from omoi_os.services.agent_health import AgentHealthService
 from omoi_os.services.engine import Engine
 from omoi_os.services.task_execution import AGENT_TYPE, WORKFLOW, TaskExecution
-from omoi_os.services.worker_agent import Assignment, Kept, State
+from omoi_os.services.worker_agent import Assignment, Kept, State, kept
 
 log = structlog.get_logger(__name__)
 
@@ -49,16 +49,24 @@ def use(execution: TaskExecution) -> None:
 @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)
 async def execute_task(task_id: str, agent_id: str) -> str:
     """Do what an agent has; returns how it went."""
-    found: Kept = {"state": State.LOST.value}
+    found = kept(State.LOST)
     for _ in range(ROUNDS):
         # No step: each execution begins anew, and is counted.
         given = await asyncio.to_thread(_Tools.execution.take, task_id, agent_id)
         if given is None:
             return State.LOST
-        found = await work(given)
+        found = await _attempt(given)
         if found["state"] != State.CUT_OFF:
             break
     return str((await hand_in(task_id, agent_id, found))["state"])
+
+
+async def _attempt(given: Assignment) -> Kept:
+    try:
+        return await work(given)
+    except Exception:  # whatever was met, the task must come to an end
+        log.exception("task_failed", task_id=given.task.id)
+        return kept(State.FAILED, reason="the worker met an error of its own", permanent=False)
 
 
 # Asynchronous and preemptible: a step that is not would go on, and be paid for, after a cancellation.
@@ -107,11 +115,14 @@ class Slots:
 
     def round(self) -> None:
         """Look after what was taken, and take more where there is room."""
+        waiting = sum(self._look_after(slot) for slot in self._slots if slot.workflow is not None)
+        self.take(self.number - len(_Tools.running) - waiting)
+
+    def take(self, room: int) -> None:
+        """Claim up to so many tasks, and beat for slots that have none."""
         while len(self._slots) < self.number:
             made = self.agents.register(AGENT_TYPE, capabilities=self.capabilities)
             self._slots.append(_Slot(made.id))
-        waiting = sum(self._look_after(slot) for slot in self._slots if slot.workflow is not None)
-        room = self.number - len(_Tools.running) - waiting
         for slot in [slot for slot in self._slots if slot.workflow is None]:
             if room > 0 and not self._closed and not self._is_paused():
                 slot.workflow = self.execution.claim(slot.agent_id, self.engine)
@@ -143,7 +154,8 @@ class Slots:
                 self.agents.emit_heartbeat(slot.agent_id)
             return waits
         # Nothing is left of what is done; of a workflow that is gone its task is.
-        self.execution.give_back(slot.agent_id, "its workflow ended")
+        pause = self.execution.first_pause
+        self.execution.give_back(slot.agent_id, "its workflow ended", pause=pause)
         slot.workflow = None
         return False
 
