@@ -29,6 +29,7 @@ from omoi_os.services.phase_service import PhaseService
 from omoi_os.services.policies import PolicyService
 from omoi_os.services.review import ReviewService
 from omoi_os.services.review_requests import ReviewRequests
+from omoi_os.services.task_execution import TaskExecution
 from omoi_os.services.task_generator import TaskGeneratorService
 from omoi_os.services.task_queue import TaskQueueService
 from omoi_os.services.tickets import TicketService
@@ -36,6 +37,8 @@ from omoi_os.services.transcripts import TranscriptService
 from omoi_os.services.waivers import WaiverService
 from omoi_os.services.webhook_sender import WebhookSender
 from omoi_os.services.webhooks import WebhookService
+from omoi_os.services.worker_agent import Hands, WorkerAgent
+from omoi_os.services.workplaces import Workplaces
 from omoi_os.settings import Settings
 from omoi_os.store import schema
 from omoi_os.utils.tokens import Tokens
@@ -135,8 +138,20 @@ def services_on(
     )
 
 
+def execution_on(services: Services) -> TaskExecution:
+    """What does tasks with agents of ours, on these services.
+
+    Raises:
+        WorkerMisconfigured: No model is named for them.
+    """
+    settings = services.settings
+    agent = WorkerAgent(Hands.of(settings), services.contexts, services.gates.policies)
+    places = Workplaces(services.db, beat=min(2.0, settings.agent_timeout / 6))
+    return TaskExecution(services.queue, services.tickets, agent, places, first_pause=settings.retry_seconds)
+
+
 def _secrets(settings: Settings) -> tuple[str, ...]:
-    keys = (settings.judge_api_key, settings.judge_host_key)
+    keys = (settings.judge_api_key, settings.judge_host_key, settings.worker_api_key)
     return tuple(key.get_secret_value() for key in keys if key is not None)
 
 

@@ -140,6 +140,12 @@ class ReviewOver(Conflict):
     code = "review_over"
 
 
+class WorkerMisconfigured(InvalidInput):
+    """No model is named for agents that do tasks: set OMOI_WORKER_MODEL, or OMOI_JUDGE_MODEL for both."""
+
+    code = "worker_misconfigured"
+
+
 class IdempotencyKeyReused(InvalidInput):
     """This idempotency key stands for another request; use a new one for each request."""
 

@@ -31,6 +31,11 @@ class Settings(BaseSettings):
         retry_seconds: Before an inconclusive review is tried again; later pauses grow to twenty times that.
         worker_reviews: Reviews that one worker measures at a time.
         judges: Conversations with judges of all workers together; 0 for no limit.
+        worker_model: Of the agents that do tasks; None for the judge's model. `worker_base_url` goes with it,
+            and `worker_api_key`; where neither is set they are the judge's.
+        worker_tasks: Tasks that one worker does at a time, where it executes.
+        worker_capabilities: What it offers, separated by ","; of a task that needs others it keeps away.
+        worker_iterations: Calls of the model in one attempt at a task; so `worker_seconds`, `worker_cost`.
         poll_seconds: Between two looks of a worker for work.
         lease_seconds: Without a sign of life after which another worker takes over.
         drain_seconds: That a worker which ends gives to what it has begun.
@@ -56,6 +61,14 @@ class Settings(BaseSettings):
     retry_seconds: float = Field(default=15.0, gt=0, le=24 * 3600)
     worker_reviews: int = Field(default=16, ge=1, le=200)
     judges: int = Field(default=8, ge=0, le=1000)
+    worker_model: str | None = None
+    worker_api_key: SecretStr | None = None
+    worker_base_url: str | None = None
+    worker_tasks: int = Field(default=2, ge=1, le=16)
+    worker_capabilities: str = "analysis,documentation,design,implementation"
+    worker_iterations: int = Field(default=60, ge=1, le=1000)
+    worker_seconds: float = Field(default=1800.0, ge=1, le=24 * 3600)
+    worker_cost: float = Field(default=2.0, gt=0, allow_inf_nan=False)
     poll_seconds: float = Field(default=0.5, ge=0.05, le=60)
     lease_seconds: float = Field(default=12.0, ge=0.5, le=3600)
     drain_seconds: int = Field(default=30, ge=1, le=3600)
@@ -71,6 +84,21 @@ class Settings(BaseSettings):
     judge_host: str | None = None
     judge_host_key: SecretStr | None = None
     webhook_allow_internal: bool = False
+
+    def for_worker(self) -> Settings:
+        """The same, with the worker's model where the judge's is."""
+        # The judge's key goes to nobody but the judge's provider.
+        shared = None if self.worker_base_url else self.judge_api_key
+        return self.model_copy(
+            update={
+                "judge_model": self.worker_model,
+                # The judge's key goes to nobody but the judge's provider.
+                "judge_api_key": self.worker_api_key or shared,
+                "judge_base_url": self.worker_base_url or self.judge_base_url,
+                "judge_input_price": None,
+                "judge_output_price": None,
+            }
+        )
 
     @property
     def transcripts(self) -> Path:

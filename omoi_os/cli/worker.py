@@ -1,4 +1,4 @@
-"""`omoi worker`: take reviews until asked to end."""
+"""`omoi worker`: take reviews, and tasks if told to, until asked to end."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from omoi_os.worker.process import Pace, working
 def worker(
     *,
     reviews: int | None = None,
+    execute: Annotated[bool, Parameter(negative="")] = False,
+    capability: Annotated[list[str] | None, Parameter(negative="")] = None,
     attached: Annotated[bool, Parameter(negative="", show=False)] = False,
 ) -> int:
     """Do the reviews that phases, people and programs ask for; run as many workers as you like.
@@ -31,17 +33,24 @@ def worker(
     ----------
     reviews
         How many this worker measures at a time; 16 unless OMOI_WORKER_REVIEWS says otherwise.
+    execute
+        Also have agents do tasks of tickets, on the model that OMOI_WORKER_MODEL or OMOI_JUDGE_MODEL names.
+        They read and write text files of the ticket's workspace; they run nothing.
+    capability
+        What these agents offer; can be repeated. Left out: what OMOI_WORKER_CAPABILITIES says.
     attached
         End when standard input does: with the process that started this one.
     """
-    settings = read_settings(**({} if reviews is None else {"worker_reviews": reviews}))
+    asked = {"worker_reviews": reviews, "worker_capabilities": capability and ",".join(capability)}
+    settings = read_settings(**{name: value for name, value in asked.items() if value is not None})
     logs.configure(json_lines=not sys.stderr.isatty())
     if attached:
         threading.Thread(target=_end_with_input, daemon=True).start()
     with ExitStack() as stack:
         services = stack.enter_context(opened(settings))
-        name = stack.enter_context(working(services, Load.of(settings), Pace.of(settings)))
-        print(f"worker {name} takes reviews (Ctrl-C ends it)", file=sys.stderr)
+        name = stack.enter_context(working(services, Load.of(settings, execute=execute), Pace.of(settings)))
+        what = "reviews and tasks" if execute else "reviews"
+        print(f"worker {name} takes {what} (Ctrl-C ends it)", file=sys.stderr)
         with suppress(KeyboardInterrupt, SystemExit):
             threading.Event().wait()
         print("worker: finishing what it has begun", file=sys.stderr)

@@ -26,6 +26,11 @@ def problem_in_text(text: str, limit: int = MAX_TEXT) -> str | None:
     return None
 
 
+def storable(text: str) -> str:
+    """`text` with U+FFFD for each character that cannot be stored."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
 def problem_in_json(value: object) -> str | None:
     """Why `value` cannot be stored as JSONB, or None; walks without recursion."""
     stack: list[tuple[object, int]] = [(value, 0)]

@@ -92,7 +92,7 @@ class Workspace:
 
         Everything is judged on the descriptor that is returned, so nothing can be swapped later.
         """
-        parts = _parts_of(relative)
+        parts = parts_of(relative)
         if isinstance(parts, Unreadable):
             return parts
         try:
@@ -175,7 +175,7 @@ def _as_regex(pattern: str) -> str:
     return "(?:" + "".join(pieces.get(token, re.escape(token)) for token in tokens) + ")"
 
 
-def _parts_of(relative: str) -> list[str] | Unreadable:
+def parts_of(relative: str) -> list[str] | Unreadable:
     """The names along a path, or why it is none. The same answer for every way of opening."""
     if not relative.strip():
         return Unreadable(UnreadableCode.NOT_GIVEN, "the path is empty", "Give a path in the workspace.")

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from omoi_os.domain.work import TaskReport
 from omoi_os.judge.executor import Executor
 from omoi_os.judge.run import AgentRun, AgentTask, Host, Limits, Model, Stage, ToolSpec
 from omoi_os.judge.tools import reading_tools
+from omoi_os.judge.writing import writing_tools
 
-_WORKER_PROMPT = (
+__all__ = ["AgentExecutor", "TaskReport"]
+
+_WORKER_PROMPT: Final = (
     "You are a software agent. Do the task with your tools. When it is done, or cannot be done, call `finish`"
     " once and say what you did. What you say is a claim: it is measured afterwards."
 )
-
-
-class TaskReport(BaseModel):
-    """What a worker agent says about its own work: a claim, never evidence."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    done: bool = Field(description="Whether the task is finished.")
-    report: str = Field(min_length=1, max_length=20_000, description="What was done and what is left.")
 
 
 class AgentExecutor:
@@ -54,6 +48,14 @@ class AgentExecutor:
         """List, read and search the workspace; nothing else."""
         return reading_tools(self.workspace_dir)
 
+    def writing_tools(self, closed: Sequence[Path] = ()) -> tuple[ToolSpec, ...]:
+        """Make, change and delete text files of the workspace; nothing is ever executed.
+
+        Args:
+            closed: What the operator keeps, and no agent writes, wherever it lies.
+        """
+        return writing_tools(self.workspace_dir, closed)
+
     def run(self, task: AgentTask) -> AgentRun:
         """Run a task to its end. Never raises for what a model or its provider does: see `RunOutcome`."""
         return self._executor.run(task)
@@ -68,7 +70,7 @@ class AgentExecutor:
 
     def execute_task(
         self,
-        description: str,
+        description: str | Stage[Any],
         *,
         tools: Sequence[ToolSpec],
         system_prompt: str = _WORKER_PROMPT,
@@ -77,8 +79,11 @@ class AgentExecutor:
     ) -> AgentRun:
         """Let a worker agent do a task with the tools that are given, and no others.
 
+        Args:
+            description: What is to be done; a stage asks for a submission of its own.
+
         Returns:
-            A run whose one value is a `TaskReport`.
+            A run whose one value is a `TaskReport`, or what the stage asks for.
         """
-        stage = Stage(description, TaskReport)
+        stage = Stage(description, TaskReport) if isinstance(description, str) else description
         return self.run(AgentTask(system_prompt, (stage,), tuple(tools), persistence_dir, conversation_id))

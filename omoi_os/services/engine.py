@@ -13,6 +13,9 @@ REVIEWS: Final = "reviews"
 JUDGING: Final = "judging"
 WEBHOOKS: Final = "webhooks"
 
+TASKS: Final = "tasks"
+"""Queue of what agents of ours do, in workers that execute."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

@@ -156,6 +156,14 @@ class TaskQueueService(Dependencies, Retries, Timeouts, Handover):
         with self.db.single_statements() as connection:
             return queue.claim(connection, agent_id, phase, capabilities)
 
+    def claim_alone(self, agent_id: str, *, session: Session) -> Task | None:
+        """`claim_next_task` in the caller's transaction, for an agent that writes in the ticket's workspace.
+
+        Nothing of a ticket, or in a workspace, of which another task is in flight.
+        """
+        check_agent(agent_id)
+        return queue.claim_alone(driver_connection(session), agent_id)
+
     def assign_task(self, task_id: str, agent_id: str) -> Task:
         """Give a pending task to an agent."""
         check_agent(agent_id)

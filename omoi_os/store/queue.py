@@ -21,6 +21,9 @@ from omoi_os.store.rows import fetch_all, fetch_one
 FAILING: Final = 0x6F6D6F69
 """Key of the advisory lock that is shared by those who add tasks that wait, and alone with those who fail."""
 
+CLAIMING: Final = 0x6F6D6F63
+"""Key of the advisory lock of those who claim alone."""
+
 DEPENDS_ON: Final = """
 jsonb_array_elements_text(CASE jsonb_typeof(tasks.dependencies -> 'depends_on') WHEN 'array'
                           THEN tasks.dependencies -> 'depends_on' ELSE '[]' END) AS needed (id)
@@ -46,6 +49,15 @@ AND NOT EXISTS (SELECT FROM tickets WHERE id = tasks.ticket_id AND phase_id = '{
 _IN_ORDER: Final = "ORDER BY priority_rank, created_at, id LIMIT 1"
 _OF_PHASE: Final = "phase_id = %(phase)s::text AND"  # a statement of its own: a generic plan cannot choose
 
+# Two that write in one folder would spoil each other's work, whoever they are.
+_ALONE: Final = """
+AND NOT EXISTS (
+    SELECT FROM tasks AS busy JOIN tickets AS theirs ON theirs.id = busy.ticket_id
+    JOIN tickets AS ours ON ours.id = tasks.ticket_id
+    WHERE busy.status IN ('assigned', 'running')
+      AND (theirs.id = ours.id OR theirs.workspace_path = ours.workspace_path))
+"""
+
 _NEXT: Final = f"SELECT * FROM tasks WHERE {{phase}} {_READY} {_IN_ORDER}"  # noqa: S608
 
 # The agent's row is touched after the task's. A sweep that finds the agent silent locks the agent first, but
@@ -53,7 +65,7 @@ _NEXT: Final = f"SELECT * FROM tasks WHERE {{phase}} {_READY} {_IN_ORDER}"  # no
 _CLAIM: Final = f"""
 WITH offer AS MATERIALIZED (SELECT {_OFFERED} AS capabilities), chosen AS (
     SELECT id FROM tasks
-    WHERE {{phase}} {_READY}
+    WHERE {{phase}} {_READY} {{alone}}
       AND (required_capabilities IS NULL OR (SELECT capabilities IS NULL FROM offer)
            OR required_capabilities <@ (SELECT capabilities FROM offer))
       AND NOT EXISTS (SELECT FROM agents WHERE id = %(agent)s::text AND status = 'failed')
@@ -134,7 +146,19 @@ def claim(
     """Take the next task for an agent; two callers never get one task."""
     offered = None if capabilities is None else msgspec.json.encode(list(capabilities)).decode()
     values = {"agent": agent_id, "phase": phase_id, "capabilities": offered}
-    return fetch_one(connection, Task, _CLAIM.format(phase=_OF_PHASE if phase_id else ""), values)
+    statement = _CLAIM.format(phase=_OF_PHASE if phase_id else "", alone="")
+    return fetch_one(connection, Task, statement, values)
+
+
+def claim_alone(connection: Connection[TupleRow], agent_id: str) -> Task | None:
+    """`claim` what nobody else works beside: no other task of its ticket or workspace is in flight.
+
+    Those who claim like this do it one after the other until the commit, so that two never begin beside each
+    other.
+    """
+    connection.execute(f"SELECT pg_advisory_xact_lock({CLAIMING})")
+    values = {"agent": agent_id, "phase": None, "capabilities": None}
+    return fetch_one(connection, Task, _CLAIM.format(phase="", alone=_ALONE), values)
 
 
 def insert(connection: Connection[TupleRow], tasks: Sequence[NewTask]) -> list[Task]:

@@ -76,7 +76,8 @@ _SET_STATUS: Final = _moving(
        started_at = CASE %(status)s WHEN 'running' THEN coalesce(started_at, clock_timestamp())
                                     WHEN 'pending' THEN NULL ELSE started_at END,
        completed_at = CASE WHEN %(status)s IN ('completed', 'failed') THEN clock_timestamp() END,
-       not_before = NULL""",
+       not_before = CASE WHEN %(status)s = 'pending'
+                         THEN clock_timestamp() + make_interval(secs => %(pause)s::float) END""",
     f"""{_ID} AND status = ANY (%(from)s::text[])
         AND (%(agent)s::text IS NULL OR assigned_agent_id = %(agent)s)
         AND (status <> 'pending' OR %(status)s IN ('pending', 'failed')
@@ -169,12 +170,17 @@ _FAIL_DEPENDENTS: Final = _moving(
 
 @dataclass(frozen=True, slots=True)
 class StatusChange:
-    """What a task becomes; None leaves a value as it is."""
+    """What a task becomes; None leaves a value as it is.
+
+    Attributes:
+        pause: Seconds before one that is pending can be taken; None for at once.
+    """
 
     status: TaskStatus
     result: Mapping[str, Any] | None = None
     error_message: str | None = None
     conversation_id: str | None = None
+    pause: float | None = None
 
 
 def assign(connection: Connection[TupleRow], task_id: str, agent_id: str) -> Task | None:
@@ -195,6 +201,7 @@ def set_status(
         "result": None if change.result is None else _json(change.result),
         "error": change.error_message,
         "conversation": change.conversation_id,
+        "pause": change.pause,
     }
     told = {} if agent_id is None else {"agent_id": agent_id}
     return _one(connection, _SET_STATUS, told, **values)

@@ -13,7 +13,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 from dbos._serialization import DefaultSerializer
 
 from omoi_os.services.database import DatabaseService
-from omoi_os.services.engine import JUDGING, REVIEWS, WEBHOOKS
+from omoi_os.services.engine import JUDGING, REVIEWS, TASKS, WEBHOOKS
 from omoi_os.settings import Settings
 from omoi_os.worker import webhooks
 from omoi_os.worker.client import migrate
@@ -21,6 +21,9 @@ from omoi_os.worker.names import APPLICATION, SCHEMA, VERSION
 
 DRAIN: Final = 30
 """Seconds that a worker which is asked to end gives to what it has begun."""
+
+_QUEUES: Final = (REVIEWS, JUDGING, WEBHOOKS)
+"""What every worker listens to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +34,19 @@ class Load:
         reviews: Reviews that one worker measures at a time.
         judges: Conversations with judges of the whole fleet at a time; None for no limit.
         poll: Seconds between two looks for work.
+        tasks: Tasks that agents of one worker do at a time; 0 leaves them to other workers.
     """
 
     reviews: int = 16
     judges: int | None = 8
     poll: float = 0.5
+    tasks: int = 0
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """What the settings say."""
-        return cls(settings.worker_reviews, settings.judges or None, settings.poll_seconds)
+    def of(cls, settings: Settings, *, execute: bool = False) -> Self:
+        """What the settings say; tasks only where they are to be executed."""
+        tasks = settings.worker_tasks if execute else 0
+        return cls(settings.worker_reviews, settings.judges or None, settings.poll_seconds, tasks)
 
 
 def executor_name() -> str:
@@ -54,6 +60,8 @@ def launch(db: DatabaseService, executor_id: str, load: Load) -> None:
     migrate(db)
     logging.getLogger("dbos").setLevel(logging.WARNING)
     DBOS(config=_config(db, executor_id, load))
+    # Else every worker would listen to every queue that some worker has registered.
+    DBOS.listen_queues([*_QUEUES, *([TASKS] if load.tasks else [])])
     DBOS.launch()
     DBOS.register_queue(
         REVIEWS,
@@ -73,6 +81,13 @@ def launch(db: DatabaseService, executor_id: str, load: Load) -> None:
         polling_interval_sec=max(load.poll, webhooks.PERIOD),
         on_conflict="always_update",
     )
+    if load.tasks:
+        DBOS.register_queue(
+            TASKS,
+            worker_concurrency=load.tasks,
+            polling_interval_sec=load.poll,
+            on_conflict="always_update",
+        )
 
 
 def stop(seconds: int = DRAIN) -> None:
@@ -84,7 +99,7 @@ def _config(db: DatabaseService, executor_id: str, load: Load) -> DBOSConfig:
     return {
         "name": APPLICATION,
         "system_database_engine": db.another_engine(
-            pool_size=min(20, load.reviews + 4), application_name="omoi engine"
+            pool_size=min(20, load.reviews + load.tasks + 4), application_name="omoi engine"
         ),
         "dbos_system_schema": SCHEMA,
         "executor_id": executor_id,
@@ -93,7 +108,7 @@ def _config(db: DatabaseService, executor_id: str, load: Load) -> DBOSConfig:
         "run_migrations": False,
         "log_level": "WARNING",
         "enable_otlp": False,
-        "max_executor_threads": load.reviews * 2 + 8,
+        "max_executor_threads": load.reviews * 2 + load.tasks * 2 + 8,
     }
 
 

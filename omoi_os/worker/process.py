@@ -10,10 +10,10 @@ from typing import Final, Self
 
 import structlog
 
-from omoi_os.bootstrap import Services
+from omoi_os.bootstrap import Services, execution_on
 from omoi_os.services.durable_reviews import DurableReviews
 from omoi_os.settings import Settings
-from omoi_os.worker import engine, retention, reviews, webhooks
+from omoi_os.worker import engine, retention, reviews, tasks, webhooks
 from omoi_os.worker.leases import BEAT, Leases, Watch
 from omoi_os.worker.strays import OLDER, Strays
 
@@ -54,6 +54,7 @@ def working(services: Services, load: engine.Load, pace: Pace = Pace()) -> Itera
     )
     reviews.use(durable, services.consequences)
     webhooks.use(services.webhooks)
+    slots = _slots(services, load.tasks) if load.tasks else None
     leases = Leases(services.db, name, Watch(pace.ttl))
     engine.launch(services.db, name, load)
     stop = threading.Event()
@@ -66,14 +67,27 @@ def working(services: Services, load: engine.Load, pace: Pace = Pace()) -> Itera
         _loop("housekeeping", services.housekeeping.sweep, HOUSEKEEPING, stop),
         _loop("retention", retention.sweep_of(services), RETENTION, stop),
     ]
+    if slots is not None:
+        loops.append(_loop("tasks", slots.round, load.poll, stop))
     try:
         yield name
     finally:
+        if slots is not None:
+            slots.close()
         engine.stop(pace.drain)
         stop.set()
         for loop in loops:
             loop.join()
+        if slots is not None:
+            slots.give_back()
         leases.end()
+
+
+def _slots(services: Services, number: int) -> tasks.Slots:
+    execution = execution_on(services)
+    tasks.use(execution)
+    offered = [name.strip() for name in services.settings.worker_capabilities.split(",") if name.strip()]
+    return tasks.Slots(execution, services.agents, services.requests.engine, number, offered)
 
 
 def _loop(name: str, step: Callable[[], object], period: float, stop: threading.Event) -> threading.Thread:

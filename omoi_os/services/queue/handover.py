@@ -27,9 +27,18 @@ class Handover(QueuePart):
     """Progress, completion, failure and release by the agent that has the task; each is a sign of life."""
 
     def report_progress(
-        self, task_id: str, agent_id: str, message: str = "", *, percent: float | None = None
+        self,
+        task_id: str,
+        agent_id: str,
+        message: str = "",
+        *,
+        percent: float | None = None,
+        conversation_id: str | None = None,
     ) -> Task:
         """Say that the task is being worked on; the first report starts it.
+
+        Args:
+            conversation_id: Of the conversation in which that is done; None leaves what is known.
 
         Raises:
             NotFound: There is no such task.
@@ -39,8 +48,9 @@ class Handover(QueuePart):
         check_text("message", message, LONGEST_MESSAGE)
         if percent is not None and not 0 <= percent <= 100:  # NaN compares as false
             raise InvalidInput("percent: write a number from 0 to 100", field="percent")
+        change = StatusChange(TaskStatus.RUNNING, conversation_id=conversation_id)
         with self._handover(task_id, agent_id) as connection:
-            task = _move(connection, task_id, agent_id, StatusChange(TaskStatus.RUNNING))
+            task = _move(connection, task_id, agent_id, change)
             told = {
                 "ticket_id": task.ticket_id,
                 "agent_id": agent_id,
@@ -90,15 +100,20 @@ class Handover(QueuePart):
             settle(connection, [failed.id])
             return failed
 
-    def release_task(self, task_id: str, agent_id: str, reason: str = "") -> Task:
-        """Give the task back unfinished; it is available at once, and no retry is counted.
+    def release_task(
+        self, task_id: str, agent_id: str, reason: str = "", *, pause: float | None = None
+    ) -> Task:
+        """Give the task back unfinished; no retry is counted.
+
+        Args:
+            pause: Seconds before it can be taken again; None for at once.
 
         Raises:
             NotFound, NotYourTask: As `report_progress`.
         """
         check_text("reason", reason, LONGEST_MESSAGE)
         with self._handover(task_id, agent_id) as connection:
-            task = _move(connection, task_id, agent_id, StatusChange(TaskStatus.PENDING))
+            task = _move(connection, task_id, agent_id, StatusChange(TaskStatus.PENDING, pause=pause))
             told = {"ticket_id": task.ticket_id, "agent_id": agent_id, "reason": reason}
             events.tell(connection, "task.released", "task", task_id, told)
             agents.rest(connection, agent_id)
