@@ -19,6 +19,7 @@ from omoi_os.services.context_service import ContextService
 from omoi_os.services.context_summarizer import ContextSummarizer
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.engine import Engine
+from omoi_os.services.fleet import FleetService
 from omoi_os.services.gate.judged import Judging
 from omoi_os.services.housekeeping import Housekeeping
 from omoi_os.services.judging import AgentJudge
@@ -56,6 +57,7 @@ class Services:
     transcripts: TranscriptService
     requests: ReviewRequests
     consequences: Consequences
+    fleet: FleetService
 
 
 type EngineOf = Callable[[DatabaseService], Engine]
@@ -118,6 +120,7 @@ def services_on(
         transcripts=TranscriptService(gates, _secrets(settings)),
         requests=requests,
         consequences=Consequences(db, gates, phases, queue, requests),
+        fleet=FleetService(db, settings.lease_seconds),
     )
 
 

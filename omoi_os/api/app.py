@@ -11,7 +11,8 @@ from fastapi import FastAPI
 from omoi_os import __version__
 from omoi_os.api import problems
 from omoi_os.api.origin import LocalOnly
-from omoi_os.api.routes import agents, health, moves, phases, tasks, tickets
+from omoi_os.api.routes import agents, health, moves, phases, reviews, tasks, tickets
+from omoi_os.api.waiting import Waiting
 from omoi_os.bootstrap import Services
 
 
@@ -30,11 +31,12 @@ def create_app(services: Services) -> FastAPI:
         },
     )
     app.state.services = services
+    app.state.waiting = Waiting(services.requests)
     app.add_middleware(LocalOnly)
     problems.install(app)
-    for module in (health, tickets, phases, moves, tasks, agents):
+    for module in (health, tickets, phases, reviews, moves, tasks, agents):
         app.include_router(module.router, prefix="/api/v1")
-    for router in (phases.results, phases.policies):
+    for router in (reviews.validation, phases.results, phases.policies):
         app.include_router(router, prefix="/api/v1")
     return app
 
@@ -45,3 +47,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     anyio.to_thread.current_default_thread_limiter().total_tokens = 2 * services.settings.pool_size
     yield
+    app.state.waiting.end()

@@ -61,14 +61,23 @@ def serving(
         with _housekeeping(services), beside():
             shown = f"[{address}]" if ":" in address else address
             print(f"OmoiOS serves http://{shown}:{settings.port}/docs (Ctrl-C ends it)", file=sys.stderr)
-            uvicorn.run(
+            config = uvicorn.Config(
                 create_app(services),
                 host=address,
                 port=settings.port,
                 log_level="warning",
                 http="httptools",
             )
+            _Server(config).run()
     return 0
+
+
+class _Server(uvicorn.Server):
+    """A server that answers who waits when it is told to end; by itself it would wait for the verdicts."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.app.state.waiting.end()  # type: ignore[union-attr]
+        await super().shutdown(sockets)
 
 
 @contextmanager
