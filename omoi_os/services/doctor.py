@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from pydantic import BaseModel
 
@@ -18,6 +18,7 @@ from omoi_os.errors import DatabaseUnavailable, OmoiError, PolicyInvalid
 from omoi_os.judge.executor import Executor
 from omoi_os.judge.prompts import PromptSet, PromptsInvalid
 from omoi_os.judge.run import AgentRun, AgentTask, Host, Limits, RunOutcome, Stage
+from omoi_os.services.fleet import FleetService
 from omoi_os.services.judging import model_of
 from omoi_os.services.policies import load_policy, policy_path
 from omoi_os.settings import Settings
@@ -43,7 +44,15 @@ _FIXES: Final = {
     RunOutcome.REFUSED: "The model refuses a harmless question; name another one.",
 }
 
-type OpenDatabase = Callable[[], AbstractContextManager[object]]
+
+class HasFleet(Protocol):
+    """What is used of a database that was opened."""
+
+    @property
+    def fleet(self) -> FleetService: ...
+
+
+type OpenDatabase = Callable[[], AbstractContextManager[HasFleet]]
 
 
 class State(StrEnum):
@@ -81,6 +90,7 @@ def examine(settings: Settings, database: OpenDatabase) -> Iterator[Check]:
     yield _python()
     yield _git()
     yield _database(database)
+    yield _workers(database)
     yield _policy(settings)
     yield _workspaces(settings)
     yield _snapshots(settings)
@@ -120,6 +130,25 @@ def _database(database: OpenDatabase) -> Check:
     except DatabaseUnavailable as error:
         fix = "Start it, or correct OMOI_DATABASE_URL; without that variable omoi starts its own."
         return Check("database", State.FAIL, error.message, fix)
+
+
+def _workers(database: OpenDatabase) -> Check:
+    try:
+        with database() as opened:
+            fleet = opened.fleet.look()
+    except DatabaseUnavailable:
+        return Check("workers", State.SKIPPED, "they cannot be counted without the database")
+    pending = f"{fleet.reviews:,} reviews are pending"
+    if fleet.oldest_seconds is not None:
+        pending += f", the oldest for {fleet.oldest_seconds:,.0f} s"
+    if fleet.is_stuck:
+        fix = "Start one with `omoi worker`, or the API, a database and a worker with `omoi up`."
+        return Check("workers", State.FAIL, f"no worker lives, and {pending}", fix)
+    if fleet.workers == 0:
+        return Check(
+            "workers", State.SKIPPED, "none lives; `omoi worker` does the reviews that are asked for"
+        )
+    return Check("workers", State.OK, f"{fleet.workers:,} alive; {pending}")
 
 
 def _policy(settings: Settings) -> Check:
