@@ -105,7 +105,8 @@ def history(
     if not rows:
         out.print("Nothing was reviewed yet.")
         return Exit.PASSED
-    print_rows(out, ("when", "phase", "status", "cause", "tries", "code", "review"), map(_cells, rows))
+    names = ("when", "phase", "status", "cause", "tries", "code", "review")
+    print_rows(out, names, map(_cells, rows), whole=True)
     print_more(out, page.next_cursor)
     return Exit.PASSED
 
