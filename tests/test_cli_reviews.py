@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import httpx2
 import pytest
 
 from omoi_os.bootstrap import Services
+from omoi_os.cli import main
 from omoi_os.cli.following import how_far
 from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.models import PhaseGateResult
@@ -28,24 +30,48 @@ from omoi_os.services.database import DatabaseService
 from omoi_os.services.review_requests import Asked
 from omoi_os.settings import Settings
 from omoi_os.store import schema
-from tests.command import COMMAND, environment, omoi
+from tests.command import COMMAND, environment
 from tests.phase_tickets import attach, new_ticket, ready_ticket
 from tests.test_consequences import PHASE, fixes, place
 from tests.workers import MARKS, doors, until, worker
 
 pytestmark = MARKS
 
-type Run = Callable[..., subprocess.CompletedProcess[str]]
+type Run = Callable[..., Said]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command printed."""
+
+    stdout: str
+    stderr: str
 
 
 @pytest.fixture
-def run(postgres: EmbeddedPostgres, db_service: DatabaseService, tmp_path: Path) -> Run:
-    def run(*arguments: str, code: int) -> subprocess.CompletedProcess[str]:
-        done = omoi(*arguments, cwd=tmp_path, OMOI_DATABASE_URL=postgres.ensure())
-        assert done.returncode == code, (done.stdout, done.stderr)
-        return done
+def run(
+    postgres: EmbeddedPostgres,
+    db_service: DatabaseService,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Run]:
+    """Runs `omoi` in this process: another one takes seconds to start."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMOI_DATABASE_URL", postgres.ensure())
+    monkeypatch.delenv("COLUMNS", raising=False)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
 
-    return run
+    def run(*arguments: str, code: int) -> Said:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        said = Said(*capsys.readouterr())
+        assert ended.value.code == code, said
+        return said
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from pydantic import SecretStr
@@ -15,6 +16,7 @@ from pydantic import SecretStr
 from omoi_os.errors import DatabaseUnavailable
 from omoi_os.judge.scripted import Answer, Script, ScriptedModel, fails, finishes, hangs_up, says
 from omoi_os.services.doctor import Check, State, examine
+from omoi_os.services.fleet import Fleet
 from omoi_os.settings import Settings
 from tests.agent_runs import always, load_library
 from tests.command import omoi
@@ -28,9 +30,26 @@ def _library() -> None:
     load_library()
 
 
+@dataclass(frozen=True)
+class Reached:
+    """A database that was opened, as far as the doctor looks into it."""
+
+    seen: Fleet
+
+    @property
+    def fleet(self) -> Self:
+        return self
+
+    def look(self) -> Fleet:
+        return self.seen
+
+
+NOBODY = Fleet(workers=0, reviews=0, oldest_seconds=None)
+
+
 @contextmanager
-def reached() -> Iterator[None]:
-    yield
+def reached(seen: Fleet = NOBODY) -> Iterator[Reached]:
+    yield Reached(seen)
 
 
 def unreachable() -> AbstractContextManager[None]:
@@ -45,6 +64,23 @@ def checks(given: Settings, database: Any = reached) -> dict[str, Check]:
     return {check.name: check for check in examine(given, database)}
 
 
+@pytest.mark.parametrize(
+    ("seen", "state", "found"),
+    [
+        (NOBODY, State.SKIPPED, "none lives"),
+        (Fleet(0, 2, 61.4), State.FAIL, "no worker lives, and 2 reviews are pending, the oldest for 61 s"),
+        (Fleet(3, 0, None), State.OK, "3 alive; 0 reviews are pending"),
+    ],
+)
+def test_reviews_that_wait_for_a_worker_that_is_not_there_are_told(
+    tmp_path: Path, seen: Fleet, state: State, found: str
+) -> None:
+    check = checks(settings(tmp_path), lambda: reached(seen))["workers"]
+    assert (check.state, check.found.startswith(found)) == (state, True)
+    assert ("omoi worker" in check.fix) is (state is State.FAIL)
+    assert checks(settings(tmp_path), unreachable)["workers"].state is State.SKIPPED
+
+
 def test_a_machine_without_a_model_is_fine_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,6 +90,7 @@ def test_a_machine_without_a_model_is_fine_and_that_is_said(
         "python",
         "git",
         "database",
+        "workers",
         "policy",
         "workspaces",
         "snapshots",
@@ -61,7 +98,7 @@ def test_a_machine_without_a_model_is_fine_and_that_is_said(
         "vocabulary",
         "judge",
     ]
-    assert {name for name, check in found.items() if check.state is not State.OK} == {"judge"}
+    assert {name for name, check in found.items() if check.state is not State.OK} == {"workers", "judge"}
     assert found["judge"].state is State.SKIPPED
     assert "OMOI_JUDGE_MODEL" in found["judge"].found
 
