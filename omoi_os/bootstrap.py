@@ -13,16 +13,18 @@ from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.errors import DatabaseUnavailable, EmbeddedDatabaseError
 from omoi_os.evidence.snapshot_store import sweep
 from omoi_os.services.agent_health import AgentHealthService
+from omoi_os.services.budgeted_judge import BudgetedJudge
+from omoi_os.services.budgets import BudgetLimits, BudgetService
 from omoi_os.services.calibration import CalibrationService
 from omoi_os.services.consequences import Consequences
 from omoi_os.services.context_service import ContextService
 from omoi_os.services.context_summarizer import ContextSummarizer
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.engine import Engine
+from omoi_os.services.events import EventService
 from omoi_os.services.fleet import FleetService
 from omoi_os.services.gate.judged import Judging
 from omoi_os.services.housekeeping import Housekeeping
-from omoi_os.services.judging import AgentJudge
 from omoi_os.services.phase_gate import PhaseGateService
 from omoi_os.services.phase_service import PhaseService
 from omoi_os.services.policies import PolicyService
@@ -33,6 +35,8 @@ from omoi_os.services.task_queue import TaskQueueService
 from omoi_os.services.tickets import TicketService
 from omoi_os.services.transcripts import TranscriptService
 from omoi_os.services.waivers import WaiverService
+from omoi_os.services.webhook_sender import WebhookSender
+from omoi_os.services.webhooks import WebhookService
 from omoi_os.settings import Settings
 from omoi_os.store import schema
 from omoi_os.utils.tokens import Tokens
@@ -58,6 +62,9 @@ class Services:
     requests: ReviewRequests
     consequences: Consequences
     fleet: FleetService
+    budgets: BudgetService
+    events: EventService
+    webhooks: WebhookService
 
 
 type EngineOf = Callable[[DatabaseService], Engine]
@@ -81,7 +88,9 @@ def open_services(
         _migrate(db)
         # What a crash left: a snapshot is locked for as long as its process lives.
         sweep(settings.snapshots, alive=lambda _: False, older_than=60.0)
-        yield services_on(db, settings, engine, judges_here=judges_here)
+        services = services_on(db, settings, engine, judges_here=judges_here)
+        services.events.settle()
+        yield services
 
 
 def services_on(
@@ -90,7 +99,8 @@ def services_on(
     """The services on a database that is ready; the arguments are those of `open_services`."""
     policies = PolicyService.opened(settings)
     contexts = ContextService(db, summarizer=ContextSummarizer(Tokens(settings.encoding)))
-    judge = AgentJudge.opened(settings)
+    budgets = BudgetService(db, BudgetLimits.of(settings))
+    judge = BudgetedJudge.opened(settings, budgets)
     judging = Judging(judge, contexts, CalibrationService(db, judge))
     gates = PhaseGateService(db, policies=policies, snapshots=settings.snapshots, judging=judging)
     requests = ReviewRequests(db, gates, engine=engine(db) if engine is not None else None)
@@ -103,6 +113,7 @@ def services_on(
         gates=gates,
         reviews=None if judges_here else requests,
     )
+    events = EventService(db, _secrets(settings))
     agents = AgentHealthService(db, timeout_seconds=settings.agent_timeout)
     return Services(
         settings=settings,
@@ -121,6 +132,9 @@ def services_on(
         requests=requests,
         consequences=Consequences(db, gates, phases, queue, requests),
         fleet=FleetService(db, settings.lease_seconds),
+        budgets=budgets,
+        events=events,
+        webhooks=WebhookService(db, events, WebhookSender(internal=settings.webhook_allow_internal)),
     )
 
 

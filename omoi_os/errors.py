@@ -103,6 +103,12 @@ class WorkspaceNotAllowed(InvalidInput):
     code = "workspace_not_allowed"
 
 
+class WebhookRefused(InvalidInput):
+    """Nothing can be sent to this address."""
+
+    code = "webhook_refused"
+
+
 class Conflict(OmoiError):
     """Somebody else changed this at the same moment; read it again and retry."""
 
@@ -173,6 +179,13 @@ class SchemaOutOfDate(DatabaseUnavailable):
     """The database has another schema than this version of OmoiOS; run `omoi db upgrade`."""
 
     code = "schema_out_of_date"
+
+
+class TooManyStreams(OmoiError):
+    """This server follows the events for as many clients as it can; try again later, or read pages."""
+
+    status = 503
+    code = "too_many_streams"
 
 
 class SnapshotInUse(OmoiError):

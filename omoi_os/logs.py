@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import MutableMapping
-from typing import Any, Final
+from collections.abc import Callable, MutableMapping
+from typing import Any, Final, cast
 
 import structlog
 
@@ -19,6 +19,26 @@ HIDDEN: Final = "[redacted]"
 def redact(text: str) -> str:
     """`text` without passwords in addresses, bearer tokens and values of telling names."""
     return _SECRET_TEXT.sub(lambda match: match["before"] + HIDDEN, text)
+
+
+def redact_json[Value](value: Value, clean: Callable[[str], str] = redact) -> Value:
+    """A JSON value whose texts are cleaned, and hidden whole where their key tells that they are secret."""
+    return cast("Value", _redacted(value, clean, secret=False))
+
+
+def _redacted(value: object, clean: Callable[[str], str], *, secret: bool) -> object:
+    match value:
+        case str():
+            return HIDDEN if secret and value else clean(value)
+        case dict():
+            return {
+                name: _redacted(item, clean, secret=secret or _SECRET_NAME.search(name) is not None)
+                for name, item in value.items()
+            }
+        case list():
+            return [_redacted(item, clean, secret=secret) for item in value]
+        case _:
+            return value
 
 
 def _redact_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -35,7 +35,10 @@ class Settings(BaseSettings):
         lease_seconds: Without a sign of life after which another worker takes over.
         drain_seconds: That a worker which ends gives to what it has begun.
         keep_workflows_hours: How long the engine's record of what is over is kept.
+        judge_usd_per_day: What judging may cost on one day (UTC), for all processes on the database together.
+        model_calls_per_minute: What all processes on the database may ask models for, together.
         judge_host: Address of an agent server to judge on; None judges in this process.
+        webhook_allow_internal: Whether webhooks may go to private networks and this machine, and over http.
     """
 
     model_config = SettingsConfigDict(env_prefix="OMOI_", env_file=None, env_ignore_empty=True)
@@ -63,8 +66,11 @@ class Settings(BaseSettings):
     judge_base_url: str | None = None
     judge_input_price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     judge_output_price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    judge_usd_per_day: float | None = Field(default=None, ge=0, le=1_000_000, allow_inf_nan=False)
+    model_calls_per_minute: int | None = Field(default=None, ge=1, le=10_000)
     judge_host: str | None = None
     judge_host_key: SecretStr | None = None
+    webhook_allow_internal: bool = False
 
     @property
     def transcripts(self) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -187,6 +189,22 @@ def test_many_runs_at_once_do_not_mix(setting: Setting) -> None:
     with ScriptedModel(echo, seconds=0.05) as model, ThreadPoolExecutor(12) as pool:
         numbers = list(pool.map(lambda number: review(model.url, number), range(24)))
     assert numbers == [str(number) for number in range(24)]
+
+
+FIRST_TOGETHER = """
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from omoi_os.judge.loop import agent_loop
+sys.setswitchinterval(1e-6)
+start = threading.Barrier(32)
+with ThreadPoolExecutor(32) as pool:
+    print(len(set(pool.map(lambda _: (start.wait(), id(agent_loop()))[1], range(32)))))
+"""
+
+
+def test_runs_that_are_the_first_ones_together_share_one_loop() -> None:
+    done = subprocess.run([sys.executable, "-c", FIRST_TOGETHER], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"
 
 
 def test_a_long_reply_ends_its_own_run_and_no_other(setting: Setting) -> None:

@@ -191,6 +191,15 @@ def test_wrong_addresses_and_queries_are_problems(
     problem(client.request(method, path), status)
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"), [("tickets", "GET, POST"), ("tickets/x", "GET"), ("tickets/x/transition", "POST")]
+)
+def test_a_wrong_method_is_told_all_right_ones(client: TestClient, path: str, methods: str) -> None:
+    answer = client.request("PATCH", f"/api/v1/{path}")
+    problem(answer, 405)
+    assert answer.headers["allow"] == methods
+
+
 @pytest.mark.parametrize("phase", ["PHASE_UNKNOWN", "PHASE_BACKLOG", "PHASE_DONE", "%00"])
 def test_a_phase_that_has_no_gate_is_refused(client: TestClient, ticket: str, phase: str) -> None:
     body = problem(client.post(f"/api/v1/tickets/{ticket}/validate-gate?phase_id={phase}"), 422)
@@ -347,6 +356,7 @@ def test_every_operation_has_a_tag_and_a_stable_id(client: TestClient) -> None:
         "getTicketContext",
         "updateTicketContext",
         "getPolicy",
+        "listEvents",
     }
     assert all(operations.values())
     assert all(path.startswith("/api/v1/") for path in paths)

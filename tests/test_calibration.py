@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 
 from omoi_os.domain.calibration import (
     Given,
@@ -26,11 +27,15 @@ from omoi_os.domain.judging import JudgeQuestion, JudgeUsage, Opinion, no_opinio
 from omoi_os.domain.policy import JudgePolicy, built_in
 from omoi_os.domain.verdict import Finding, Outcome
 from omoi_os.errors import InvalidInput
+from omoi_os.judge.run import Model
 from omoi_os.judge.scripted import Answer, Request, ScriptedModel, fails, finish, says
+from omoi_os.services.budgeted_judge import BudgetedJudge
+from omoi_os.services.budgets import BudgetLimits, BudgetService
 from omoi_os.services.calibration import CalibrationService
 from omoi_os.services.calibration_cases import Case, CasesInvalid, read_cases
 from omoi_os.services.calibration_report import Report
 from omoi_os.services.database import DatabaseService
+from omoi_os.services.judging import AgentJudge
 from tests.command import omoi
 
 MET, NOT_MET, NONE = Given.MET, Given.NOT_MET, Given.INCONCLUSIVE
@@ -292,6 +297,9 @@ class Judge:
         ]
         return Opinion(tuple(findings), usage=JudgeUsage(100, 10, 0.5, 1))
 
+    def stop(self, _conversation_id: UUID) -> None:
+        raise AssertionError("nobody cancels a calibration")
+
 
 GOOD = {"bounded": Outcome.PASS, "undone": Outcome.FAIL}
 WRONG = {"bounded": Outcome.PASS, "undone": Outcome.PASS}
@@ -403,6 +411,15 @@ def answers(request: Request) -> Answer:
 
 def settings(url: str) -> dict[str, str]:
     return {"OMOI_JUDGE_MODEL": "openai/scripted", "OMOI_JUDGE_API_KEY": KEY, "OMOI_JUDGE_BASE_URL": url}
+
+
+def test_a_calibration_stops_when_the_money_for_today_is_spent(
+    db_service: DatabaseService, cases: list[Case], tmp_path: Path
+) -> None:
+    budgets = BudgetService(db_service, BudgetLimits(usd_per_day=0.0))
+    judge = BudgetedJudge(AgentJudge(Model("openai/scripted", SecretStr(KEY))), budgets)
+    report = CalibrationService(db_service, judge).calibrate(cases, tmp_path / "report.json")
+    assert (report.answers, "may cost $1.00" in report.stopped) == ({}, True)
 
 
 def test_the_command_judges_cases_and_goes_on_after_an_outage(

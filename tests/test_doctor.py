@@ -15,8 +15,10 @@ from pydantic import SecretStr
 
 from omoi_os.errors import DatabaseUnavailable
 from omoi_os.judge.scripted import Answer, Script, ScriptedModel, fails, finishes, hangs_up, says
+from omoi_os.services.budgets import BudgetLimits, BudgetService
+from omoi_os.services.database import DatabaseService
 from omoi_os.services.doctor import Check, State, examine
-from omoi_os.services.fleet import Fleet
+from omoi_os.services.fleet import Fleet, FleetService
 from omoi_os.settings import Settings
 from tests.agent_runs import always, load_library
 from tests.command import omoi
@@ -91,6 +93,7 @@ def test_a_machine_without_a_model_is_fine_and_that_is_said(
         "git",
         "database",
         "workers",
+        "budgets",
         "policy",
         "workspaces",
         "snapshots",
@@ -98,7 +101,11 @@ def test_a_machine_without_a_model_is_fine_and_that_is_said(
         "vocabulary",
         "judge",
     ]
-    assert {name for name, check in found.items() if check.state is not State.OK} == {"workers", "judge"}
+    assert {name for name, check in found.items() if check.state is not State.OK} == {
+        "budgets",
+        "workers",
+        "judge",
+    }
     assert found["judge"].state is State.SKIPPED
     assert "OMOI_JUDGE_MODEL" in found["judge"].found
 
@@ -167,6 +174,50 @@ def test_the_model_is_asked_once_and_the_answer_explained(
     assert check.state is state, check
     assert said in f"{check.found} {check.fix}"
     assert KEY not in f"{check}"
+
+
+class WithBudgets:
+    def __init__(self, budgets: BudgetService) -> None:
+        self.budgets = budgets
+        self.fleet = FleetService(budgets.db, 12.0)
+
+
+def test_the_budgets_in_force_and_what_is_left_of_them(tmp_path: Path, db_service: DatabaseService) -> None:
+    given = settings(tmp_path, judge_usd_per_day=5, model_calls_per_minute=30)
+    service = BudgetService(db_service, BudgetLimits.of(given))
+    service.reserve(1.25)
+
+    @contextmanager
+    def database() -> Iterator[WithBudgets]:
+        yield WithBudgets(service)
+
+    check = checks(given, database)["budgets"]
+    assert check.state is State.OK
+    assert "30 model calls per minute" in check.found
+    assert "$5.00 per day, of which $3.75 are left" in check.found
+    assert checks(given, unreachable)["budgets"].state is State.FAIL
+
+
+@pytest.mark.usefixtures("_library")
+def test_the_question_to_the_model_counts_as_a_call(tmp_path: Path, db_service: DatabaseService) -> None:
+    with ScriptedModel(always(finishes(ready=True))) as model:
+        given = settings(
+            tmp_path,
+            judge_model="openai/scripted",
+            judge_api_key=SecretStr(KEY),
+            judge_base_url=model.url,
+            model_calls_per_minute=3,
+        )
+        service = BudgetService(db_service, BudgetLimits.of(given))
+
+        @contextmanager
+        def database() -> Iterator[WithBudgets]:
+            yield WithBudgets(service)
+
+        assert checks(given, database)["judge"].state is State.OK
+        assert service.state().calls_last_minute == len(model.requests) == 1
+        assert checks(given, unreachable)["judge"].state is State.FAIL
+        assert len(model.requests) == 1
 
 
 def test_the_command_says_it_in_lines_and_as_json(tmp_path: Path) -> None:

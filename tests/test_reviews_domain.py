@@ -41,6 +41,10 @@ def test_what_may_end_differently_by_itself_is_tried_as_often_as_the_policy_says
     assert tried == [Again(15.0, counts=True), Again(30.0, counts=True), None, None]
 
 
+def test_an_outage_that_cannot_end_by_itself_is_not_waited_for() -> None:
+    assert again("budget_spent", NOTHING, POLICY, 1.0, can_retry=False) is None
+
+
 def test_a_judge_that_may_do_better_is_tried_again() -> None:
     assert again("stuck", NOTHING, POLICY, 1.0, can_retry=True) == Again(1.0, counts=True)
 

@@ -39,12 +39,19 @@ VERDICT: Final = "omoi_os/domain/verdict.py"
 RECORD: Final = "omoi_os/services/gate/record.py"
 GROUND: Final = "omoi_os/services/gate/ground.py"
 GATE: Final = "omoi_os/services/phase_gate.py"
+INLINE: Final = "omoi_os/services/gate/inline.py"
+STAGES: Final = "omoi_os/services/gate/stages.py"
 PHASES: Final = "omoi_os/services/phase_service.py"
 STORE: Final = "omoi_os/store/gates.py"
+REVIEWS: Final = "omoi_os/store/reviews.py"
+DURABLE: Final = "omoi_os/services/durable_reviews.py"
+FOLLOWING: Final = "omoi_os/services/consequences.py"
 WAIVING: Final = "omoi_os/services/waivers.py"
 QUOTES: Final = "omoi_os/domain/judging/quotes.py"
 CHECKING: Final = "omoi_os/domain/judging/checking.py"
 JUDGING: Final = "tests/test_judging.py"
+STEPS: Final = "tests/test_durable_reviews.py::test_"
+FOLLOWED: Final = "tests/test_consequences.py::test_"
 
 _DECIDING: Final = (
     Fault(
@@ -182,23 +189,23 @@ _DIGESTS: Final = (
 _STALENESS: Final = (
     Fault(
         "the_stored_verdict_always_answers",
-        GATE,
-        "        if self._changes(review, given):\n            return None\n",
-        "",
+        INLINE,
+        "if given.uncollected or self.stages.changes(review, given):",
+        "if given.uncollected:",
         (STALE_WORKSPACE,),
     ),
     Fault(
         "an_inconclusive_verdict_answers_again",
-        GATE,
-        "given.latest.status not in _DECIDED",
-        "given.latest.status == GateStatus.PENDING",
+        INLINE,
+        "given.latest.status not in DECIDED",
+        'given.latest.status == "pending"',
         (f"{BINDING}an_inconclusive_verdict_is_measured_anew",),
     ),
     Fault(
         "force_is_ignored",
-        GATE,
-        "if not terms.force and (known",
-        "if (known",
+        INLINE,
+        "if review.terms.force or given.latest is None",
+        "if given.latest is None",
         (f"{BINDING}force_measures_anew",),
     ),
     Fault(
@@ -225,7 +232,7 @@ _STALENESS: Final = (
     Fault(
         "the_transaction_compares_nothing",
         GATE,
-        "        return self._inputs(review.policy, given, ground) == before",
+        "        return self.stages.inputs(review.policy, given, ground) == before",
         "        return True",
         (IN_TRANSACTION,),
     ),
@@ -245,7 +252,7 @@ _STALENESS: Final = (
     ),
     Fault(
         "what_is_not_collected_is_ignored",
-        GATE,
+        STAGES,
         "if given is not None and given.uncollected:",
         "if False:",
         (STALE_ROWS, f"{ATTACKS}evidence_that_arrives_during_a_review_is_reviewed"),
@@ -303,9 +310,9 @@ _REVIEWING: Final = (
     ),
     Fault(
         "the_live_workspace_is_read",
-        GATE,
-        "measured = measure_all(wanted(policy, given), source, base=terms.base)",
-        "measured = measure_all(wanted(policy, given), given.workspace_path, base=terms.base)",
+        STAGES,
+        "facts = measure_all(wanted(policy, given), source, base=review.terms.base)",
+        "facts = measure_all(wanted(policy, given), given.workspace_path, base=review.terms.base)",
         (f"{BINDING}evidence_is_read_from_the_snapshot_only",),
     ),
     Fault(
@@ -325,7 +332,7 @@ _REVIEWING: Final = (
     Fault(
         "an_overtaken_review_decides",
         STORE,
-        "WHERE id = %(id)s::text AND gate_status = 'pending' AND {_HOLDS}",
+        "WHERE id = %(id)s::text AND gate_status = 'pending' AND run = %(run)s::bigint AND {_HOLDS}",
         "WHERE id = %(id)s::text AND {_HOLDS}",
         (
             f"{BINDING}a_review_that_nobody_ends_is_taken_over_after_its_lease",
@@ -334,9 +341,9 @@ _REVIEWING: Final = (
     ),
     Fault(
         "an_error_leaves_the_review_open",
-        GATE,
-        "                gates.record_result(connection, replace(ended, review_id=id_))\n",
-        "                gates.find_result(connection, id_)\n",
+        INLINE,
+        "            self._record(replace(ended, review_id=opened.id, run=opened.run))\n            raise",
+        "            raise",
         (f"{BINDING}an_error_in_a_review_ends_it",),
     ),
     Fault(
@@ -487,9 +494,9 @@ _JUDGING: Final = (
     ),
     Fault(
         "the_verdict_forgets_the_judge",
-        GATE,
-        "        verdict = decide(waive((*rules, *judged.findings), waivers))",
-        "        verdict = decide(rules)",
+        STAGES,
+        "        verdict = decide(waive((*measured.rules, *judged.findings), waivers))",
+        "        verdict = decide(measured.rules)",
         ("tests/test_gate_judged.py::test_what_the_judge_finds_missing_blocks_with_its_reason",),
     ),
 )
@@ -518,7 +525,87 @@ _GOING_BACK: Final = (
     ),
 )
 
+_BY_THEMSELVES: Final = (
+    Fault(
+        "an_overtaken_run_records",
+        STORE,
+        "gate_status = 'pending' AND run = %(run)s::bigint AND {_HOLDS}",
+        "gate_status = 'pending' AND {_HOLDS}",
+        (f"{STEPS}an_execution_that_was_overtaken_changes_nothing",),
+    ),
+    Fault(
+        "anybody_takes_a_review",
+        REVIEWS,
+        "AND (runner IS NULL OR runner = %(runner)s::text OR lease_until < clock_timestamp())",
+        "",
+        (f"{STEPS}nobody_else_can_take_a_review_that_a_worker_has",),
+    ),
+    Fault(
+        "losses_are_not_counted",
+        REVIEWS,
+        "run = run + 1, takes = takes + 1, stage",
+        "run = run + 1, stage",
+        (f"{STEPS}a_review_that_loses_every_process_ends",),
+    ),
+    Fault(
+        "what_changed_since_it_was_measured_is_decided",
+        DURABLE,
+        "        return self.stages.inputs(review.policy, given, measured.ground) == measured.inputs",
+        "        return True",
+        (f"{STEPS}evidence_that_changes_while_the_judge_reads_is_judged_again",),
+    ),
+    Fault(
+        "another_snapshot_is_measured",
+        DURABLE,
+        '        if now != Ground(ground["workspace"], ground["base"]):\n',
+        "        if False:\n",
+        (f"{STEPS}a_snapshot_that_was_lost_with_its_process_is_taken_again",),
+    ),
+    Fault(
+        "an_outage_is_an_attempt",
+        "omoi_os/domain/reviews.py",
+        "_LONGEST_WAIT), counts=False)",
+        "_LONGEST_WAIT), counts=True)",
+        (f"{STEPS}an_outage_of_any_length_leads_to_no_verdict_and_uses_up_no_attempt",),
+    ),
+    Fault(
+        "what_was_followed_is_followed_again",
+        FOLLOWING,
+        "return review.carry_on and review.followed_at is None and",
+        "return review.carry_on and",
+        (f"{FOLLOWED}following_twice_does_nothing_more", f"{FOLLOWED}of_many_who_follow_at_once_one_does"),
+    ),
+    Fault(
+        "a_stale_pass_moves_the_ticket",
+        FOLLOWING,
+        "self.phases.carry_out(session, verdict.ticket_id, place, move, verdict) if current else None",
+        "self.phases.carry_out(session, verdict.ticket_id, place, move)",
+        (f"{FOLLOWED}a_pass_that_is_stale_when_it_is_followed_moves_nothing_and_is_reviewed_again",),
+    ),
+    Fault(
+        "an_answer_is_followed",
+        FOLLOWING,
+        "return review.carry_on and review.followed_at",
+        "return review.followed_at",
+        (f"{FOLLOWED}a_verdict_that_only_answers_is_not_followed",),
+    ),
+    Fault(
+        "a_moved_ticket_is_followed",
+        FOLLOWING,
+        "        if ticket.phase_id != last.phase_id:\n            return None\n",
+        "",
+        (f"{FOLLOWED}a_ticket_that_somebody_moved_meanwhile_is_left_alone",),
+    ),
+    Fault(
+        "the_followed_verdict_counts_and_not_the_last",
+        FOLLOWING,
+        "last = self.gates.latest_verdict(asked.ticket_id, asked.phase_id) or asked",
+        "last = asked",
+        (f"{FOLLOWED}a_later_verdict_counts_and_not_the_one_that_is_followed",),
+    ),
+)
+
 FAULTS: Final[tuple[Fault, ...]] = (
     *(*_DECIDING, *_DIGESTS, *_STALENESS, *_REVIEWING, *_WAIVING),
-    *(*_JUDGING, *_GOING_BACK),
+    *(*_JUDGING, *_GOING_BACK, *_BY_THEMSELVES),
 )

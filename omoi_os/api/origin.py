@@ -39,10 +39,10 @@ class LocalOnly:
 
 
 def _refusal(headers: Headers) -> tuple[int, str, str] | None:
-    if not is_loopback(_name(f"//{headers.get('host', '')}")):
+    # Of two, one reader takes the first and the next one the last: each must be this machine's.
+    if not all(is_loopback(_name(f"//{host}")) for host in headers.getlist("host") or [""]):
         return 421, "call this server as localhost or 127.0.0.1", "foreign_host"
-    origin = headers.get("origin")
-    if origin is not None and not is_loopback(_name(origin)):
+    if not all(is_loopback(_name(origin)) for origin in headers.getlist("origin")):
         return 403, "pages of other origins may not call this server", "foreign_origin"
     return None
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 import structlog
@@ -13,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from omoi_os.errors import Conflict, DatabaseUnavailable, GateUnderReview, OmoiError
 
@@ -20,6 +23,10 @@ log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 20
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+# An error repeats what was sent: ids, names of fields. None of it may steer a terminal or turn a line around.
+_UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 PROBLEM_SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -41,10 +48,20 @@ PROBLEM_SCHEMA: Mapping[str, Any] = {
 }
 
 
+class ProblemResponse(JSONResponse):
+    """Problem details, with every character that is not safe to show as its JSON escape."""
+
+    media_type = MEDIA_TYPE
+
+    def render(self, content: object) -> bytes:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return _UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04x}", text).encode()
+
+
 def problem(status: int, detail: str, code: str, **more: object) -> JSONResponse:
     """One problem as a response."""
     body = {"type": "about:blank", "title": _title(status), "status": status, "detail": detail, "code": code}
-    return JSONResponse({**body, **more}, status_code=status, media_type=MEDIA_TYPE)
+    return ProblemResponse({**body, **more}, status_code=status)
 
 
 def _title(status: int) -> str:
@@ -79,12 +96,24 @@ def _expected(_request: Request, error: Exception) -> JSONResponse:
     return response
 
 
-def _http(_request: Request, error: Exception) -> JSONResponse:
+def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     code = _title(error.status_code).lower().replace(" ", "_").replace("-", "_")
     response = problem(error.status_code, str(error.detail), code)
     response.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["allow"] = ", ".join(_allowed(request))
     return response
+
+
+def _allowed(request: Request) -> list[str]:
+    """What may be done at the request's address; the router itself names the methods of one route only."""
+    scopes = {method: {**request.scope, "method": method} for method in METHODS}
+    return [
+        method
+        for method, scope in scopes.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
 def _invalid(_request: Request, error: Exception) -> JSONResponse:

@@ -36,8 +36,8 @@ class StrictRoute(APIRoute):
         reads_body = self.body_field is not None
 
         async def strict(request: Request) -> Response:
-            if reads_body and _has_body(request) and not _is_json(request.headers.get("content-type", "")):
-                raise HTTPException(415, "send the body as application/json")
+            if reads_body and _has_body(request):
+                _check_form(request)
             return await handle(StrictRequest(request.scope, _bounded(request)))
 
         return strict
@@ -69,6 +69,14 @@ def _too_large() -> HTTPException:
     return HTTPException(
         413, f"the body is larger than {limit} MiB; put the file into the ticket's workspace"
     )
+
+
+def _check_form(request: Request) -> None:
+    """Raise 415 for a body that would be read as something other than what it says it is."""
+    if not _is_json(request.headers.get("content-type", "")):
+        raise HTTPException(415, "send the body as application/json")
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise HTTPException(415, "send the body without a content-encoding", {"accept-encoding": "identity"})
 
 
 def _has_body(request: Request) -> bool:

@@ -32,6 +32,8 @@ app.command("omoi_os.cli.demo:demo", name="demo", help="Review three sample tick
 app.command("omoi_os.cli.ticket:app", name="ticket", help="Make, list and move tickets.")
 app.command("omoi_os.cli.task:app", name="task", help="List, take and end tasks.")
 app.command("omoi_os.cli.gate:app", name="gate", help="Look at a ticket's gate; waive a criterion.")
+app.command("omoi_os.cli.events:events", name="events", help="Show what happened, or what happens.")
+app.command("omoi_os.cli.webhook:app", name="webhook", help="Send events to other programs.")
 app.command("omoi_os.cli.serve:serve", name="serve", help="Serve the HTTP API on this machine.")
 app.command("omoi_os.cli.worker:worker", name="worker", help="Do the reviews that are asked for.")
 app.command("omoi_os.cli.up:up", name="up", help="Serve the API, with a database and workers.")

@@ -1,4 +1,4 @@
-"""`omoi judge`: find out how far the configured judge can be relied on."""
+"""`omoi judge`: find out how far the configured judge can be relied on, and what it may still use."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from rich.console import Console
 from rich.text import Text
 
 from omoi_os.cli.exits import Exit
-from omoi_os.cli.lists import AsJson, print_rows
+from omoi_os.cli.lists import AsJson, moment, print_fields, print_rows
 from omoi_os.cli.opening import opened, read_settings
 from omoi_os.cli.show import console, print_plain, progress, visible
 from omoi_os.domain.calibration import Agreement, Share
+from omoi_os.services.budgeted_judge import BudgetedJudge
 from omoi_os.services.calibration import CalibrationService
 from omoi_os.services.calibration_cases import CasesInvalid, read_cases
 from omoi_os.services.calibration_report import Summary
-from omoi_os.services.judging import AgentJudge
 from omoi_os.services.policies import load_policy
 
-app = App(name="judge", help="Find out how far the configured judge can be relied on.")
+app = App(name="judge", help="How far the judge can be relied on, and its budgets.")
 
 
 @app.command
@@ -49,9 +49,9 @@ def calibrate(cases: Path, /, *, report: Path | None = None, as_json: AsJson = F
         for line in error.message.splitlines():
             print(visible(line), file=sys.stderr)
         return Exit.USAGE
-    judge = AgentJudge.opened(settings)
     path = report or cases.with_name(f"{cases.name}.report.json")
     with opened(settings) as services, progress("calibrating") as status:
+        judge = BudgetedJudge.opened(settings, services.budgets)
         calibration = CalibrationService(services.db, judge).calibrate(
             found, path, lambda done, total: status.update(f"case {done + 1:,} of {total:,}")
         )
@@ -63,6 +63,32 @@ def calibrate(cases: Path, /, *, report: Path | None = None, as_json: AsJson = F
         print(visible(f"stopped: {calibration.stopped}"), file=sys.stderr)
         print(f"run it again to go on; {visible(str(path))} holds what was answered", file=sys.stderr)
         return Exit.INCONCLUSIVE
+    return Exit.PASSED
+
+
+@app.command
+def budget(*, as_json: AsJson = False) -> int:
+    """Show the budgets of all processes on this database together, and what was used of them."""
+    with opened(read_settings()) as services:
+        state = services.budgets.state()
+    if as_json:
+        print_plain(json.dumps(state.as_dict(), indent=2))
+        return Exit.PASSED
+    most, cap = state.calls_per_minute, state.usd_per_day
+    rows: list[tuple[str, object]] = [
+        ("calls per minute", "no limit (OMOI_MODEL_CALLS_PER_MINUTE)" if most is None else f"{most:,}"),
+        ("money per day", "no limit (OMOI_JUDGE_USD_PER_DAY)" if cap is None else f"${cap:,.2f}"),
+    ]
+    if most is not None:
+        rows.insert(1, ("in the last minute", f"{state.calls_last_minute:,}"))
+    if state.left_usd is not None:
+        rows += [
+            ("spent", f"${state.spent_usd:,.4f}"),
+            ("reserved", f"${state.reserved_usd:,.4f}"),
+            ("left", f"${state.left_usd:,.4f}"),
+            ("begins anew", moment(state.begins_anew)),
+        ]
+    print_fields(console(), rows)
     return Exit.PASSED
 
 

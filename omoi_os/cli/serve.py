@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Final
 
 import uvicorn
 
@@ -17,6 +18,9 @@ from omoi_os.bootstrap import Services
 from omoi_os.cli.opening import opened, read_settings
 from omoi_os.cli.show import progress
 from omoi_os.errors import InvalidInput
+
+GRACE: Final = 10
+"""Seconds that requests have to end in when the server is told to end."""
 
 
 def serve(*, host: str | None = None, port: int | None = None) -> int:
@@ -67,15 +71,18 @@ def serving(
                 port=settings.port,
                 log_level="warning",
                 http="httptools",
+                ws="none",  # nothing here speaks it, and its refusals are no problem details
+                timeout_graceful_shutdown=GRACE,
             )
-            _Server(config).run()
+            StreamingServer(config).run()
     return 0
 
 
-class _Server(uvicorn.Server):
-    """A server that answers who waits when it is told to end; by itself it would wait for the verdicts."""
+class StreamingServer(uvicorn.Server):
+    """A server that ends its streams and answers who waits when it is told to end; else both would hold it."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.app.state.streams.end()  # type: ignore[union-attr]
         self.config.app.state.waiting.end()  # type: ignore[union-attr]
         await super().shutdown(sockets)
 

@@ -77,12 +77,14 @@ def print_development(out: Console, convergence: Mapping[str, Any] | None) -> No
             out.print(Text(f"Since the review before, {title}: {visible(listed)}", "dim"))
 
 
-def print_plain(text: str) -> None:
-    """A text for programs, as it is."""
+def print_plain(text: str) -> bool:
+    """A text for programs, as it is; whether somebody still reads."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
         _discard_output()
+        return False
+    return True
 
 
 def findings_table(findings: Sequence[_Finding], width: int) -> Table:

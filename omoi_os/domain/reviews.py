@@ -87,7 +87,7 @@ def again(
         first: Seconds of the first pause.
         can_retry: What the judge's run says of its end.
     """
-    if code in OUTAGES:
+    if code in OUTAGES and can_retry:
         return Again(first * min(2.0 ** min(tried.waits, 30), _LONGEST_WAIT), counts=False)
     if not can_retry and code not in _TRY_AGAIN:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import shutil
 import tempfile
 import warnings
@@ -96,11 +97,20 @@ def _llm(model: Model, limits: Limits) -> LLM:
         output_cost_per_token=model.output_cost_per_token,
         reasoning_effort=model.reasoning_effort,
         num_retries=limits.llm_attempts,
-        timeout=limits.llm_timeout_seconds,
+        timeout=_patience(model, limits),
+        # Chat is what passes our wire; the library would rather use another way for models that it knows.
+        api_mode="chat" if model.passes_our_wire else "auto",
         retry_min_wait=1,
         retry_max_wait=20,
         retry_multiplier=2.0,
     )
+
+
+def _patience(model: Model, limits: Limits) -> int:
+    """What the library waits for one call. Where the wire is ours it counts the silence, without the pace."""
+    if model.pace is None or not model.passes_our_wire:
+        return limits.llm_timeout_seconds
+    return limits.llm_timeout_seconds + math.ceil(limits.wall_clock_seconds)
 
 
 def _tools(task: AgentTask) -> list[Tool]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from omoi_os.judge.run import RunOutcome
@@ -24,6 +26,7 @@ class Halt:
     loop: asyncio.AbstractEventLoop
     _ended: Ended | None = None
     _scope: asyncio.Timeout | None = None
+    _waits: Ended | None = None
 
     def stop(self, outcome: RunOutcome, detail: str) -> None:
         """End the run; callable from any thread."""
@@ -42,9 +45,16 @@ class Halt:
         if self._ended is not None or (self._scope is not None and self._scope.expired()):
             raise self.reason()
 
+    @contextmanager
+    def waiting(self, outcome: RunOutcome, detail: str) -> Iterator[None]:
+        """What the end of the time means, should it come in this block; a block that it ends leaves that."""
+        self._waits = Ended(outcome, detail)
+        yield
+        self._waits = None
+
     def reason(self) -> Ended:
         """Why the scope expired."""
-        return self._ended or Ended(RunOutcome.WALL_CLOCK, "the time for the run is over")
+        return self._ended or self._waits or Ended(RunOutcome.WALL_CLOCK, "the time for the run is over")
 
     def _stop(self, ended: Ended) -> None:
         self._ended = self._ended or ended

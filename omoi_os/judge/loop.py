@@ -13,10 +13,17 @@ from functools import cache
 
 # Each run occupies a thread only while it opens, closes or sends a message, or a tool works.
 _THREADS = 64
+_lock = threading.Lock()
+
+
+def agent_loop() -> asyncio.AbstractEventLoop:
+    # Without the lock, runs that are the first ones together would each make a loop.
+    with _lock:
+        return _made()
 
 
 @cache
-def agent_loop() -> asyncio.AbstractEventLoop:
+def _made() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     loop.set_default_executor(ThreadPoolExecutor(_THREADS, "agent"))
     threading.Thread(target=loop.run_forever, name="agents", daemon=True).start()

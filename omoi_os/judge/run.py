@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, SecretStr
+
+type Pace = Callable[[], Awaitable[object]]
+"""Awaited before a call of a model; returns when it may go. It must not block, and may be cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,9 @@ class Model:
         input_cost_per_token: In US dollars. Without both prices a model that is not in litellm's list
             costs an unknown amount, and a limit of cost can never be reached: see `Limits`.
         reasoning_effort: None does not send one, which every server accepts.
+        pace: Who says when a call may go. It is asked before each request where the wire is ours: with
+            "openai/…" in this process. Elsewhere (other providers, "openai/responses/…", an agent server) it
+            is asked once, before the conversation goes on.
     """
 
     name: str
@@ -32,6 +38,12 @@ class Model:
     input_cost_per_token: float | None = None
     output_cost_per_token: float | None = None
     reasoning_effort: str | None = None
+    pace: Pace | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def passes_our_wire(self) -> bool:
+        """Whether each request of a run in this process passes `judge.wire`."""
+        return self.name.startswith("openai/") and not self.name.startswith("openai/responses/")
 
 
 @dataclass(frozen=True, slots=True)

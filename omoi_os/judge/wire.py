@@ -1,4 +1,4 @@
-"""The HTTP between the agent and its model: bounded, without the key in any answer, and remembered.
+"""The HTTP between the agent and its model: paced, bounded, without the key in any answer, and remembered.
 
 litellm reads a reply to its end before anybody can look at it, and keeps neither the status nor the reason
 why the model stopped. Everything passes here, so here a reply is cut, cleaned and noted.
@@ -6,6 +6,7 @@ why the model stopped. Everything passes here, so here a reply is cut, cleaned a
 
 from __future__ import annotations
 
+import asyncio
 import json
 import urllib.request
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import httpx
 import msgspec
 
 from omoi_os.judge.environment import SHORTEST_SECRET, proxies
-from omoi_os.judge.run import RunOutcome
+from omoi_os.judge.run import Pace, RunOutcome
 from omoi_os.logs import HIDDEN
 
 type Stop = Callable[[RunOutcome, str], None]
@@ -42,12 +43,22 @@ class Reply:
 
 @dataclass(slots=True)
 class Meter:
-    """One run's view of the wire. `reply` is None while nothing was answered to the newest request."""
+    """One run's view of the wire.
+
+    Attributes:
+        pace: Asked before each request.
+        seconds: In which a request must be answered; what the pace takes does not count.
+        reply: None while nothing was answered to the newest request.
+        answered: Replies that were an answer, and cost.
+    """
 
     max_bytes: int
     secret: str
     stop: Stop
+    pace: Pace
+    seconds: float
     reply: Reply | None = None
+    answered: int = 0
 
 
 current: ContextVar[Meter] = ContextVar("current")
@@ -95,6 +106,18 @@ class _Bounded(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         meter = current.get()
         meter.reply = None
+        await meter.pace()
+        try:
+            async with asyncio.timeout(meter.seconds):
+                return await self._exchange(request, meter)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout(f"no whole reply within {meter.seconds:g} seconds") from error
+
+    async def aclose(self) -> None:
+        for transport in (self._direct, *self._proxied.values()):
+            await transport.aclose()
+
+    async def _exchange(self, request: httpx.Request, meter: Meter) -> httpx.Response:
         # What is counted must be what is kept: a small compressed reply can be a large one.
         request.headers["accept-encoding"] = "identity"
         response = await self._route(request).handle_async_request(request)
@@ -103,6 +126,7 @@ class _Bounded(httpx.AsyncBaseTransport):
         finally:
             await response.aclose()
         reply = meter.reply = _noted(response.status_code, body)
+        meter.answered += reply.status == 200
         if reply.refused:
             # The library would ask again, and pay again, until it is stuck.
             meter.stop(RunOutcome.REFUSED, "the model, or a filter behind it, refused to answer")
@@ -112,10 +136,6 @@ class _Bounded(httpx.AsyncBaseTransport):
             content=body,
             request=request,
         )
-
-    async def aclose(self) -> None:
-        for transport in (self._direct, *self._proxied.values()):
-            await transport.aclose()
 
     def _route(self, request: httpx.Request) -> httpx.AsyncBaseTransport:
         if urllib.request.proxy_bypass(request.url.host) or request.url.host in {

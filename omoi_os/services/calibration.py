@@ -18,7 +18,7 @@ from omoi_os.services.database import DatabaseService
 from omoi_os.services.judging import Judge
 from omoi_os.store import calibrations
 
-_FOR_GOOD: Final = frozenset({"misconfigured", "quota", "internal"})
+_FOR_GOOD: Final = frozenset({"misconfigured", "quota", "internal", "budget_spent"})
 """Outcomes that the next case would have as well."""
 
 _GIVEN: Final = {Outcome.PASS: Given.MET, Outcome.FAIL: Given.NOT_MET, Outcome.UNKNOWN: Given.INCONCLUSIVE}

@@ -105,6 +105,18 @@ class DatabaseService:
                 connection.autocommit = False
             pooled.close()
 
+    @contextmanager
+    def own_connection(self) -> Iterator[psycopg.Connection[TupleRow]]:
+        """A connection outside of the pool, for whoever listens; each statement is its own transaction."""
+        pooled = self.engine.raw_connection()
+        connection = cast("psycopg.Connection[TupleRow]", pooled.driver_connection)
+        pooled.detach()
+        try:
+            connection.autocommit = True
+            yield connection
+        finally:
+            connection.close()
+
     def ping(self) -> None:
         """Ask the database for an answer.
 

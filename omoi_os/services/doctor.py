@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Final, Protocol
@@ -17,7 +17,8 @@ from pydantic import BaseModel
 from omoi_os.errors import DatabaseUnavailable, OmoiError, PolicyInvalid
 from omoi_os.judge.executor import Executor
 from omoi_os.judge.prompts import PromptSet, PromptsInvalid
-from omoi_os.judge.run import AgentRun, AgentTask, Host, Limits, RunOutcome, Stage
+from omoi_os.judge.run import AgentRun, AgentTask, Host, Limits, Pace, RunOutcome, Stage
+from omoi_os.services.budgets import BudgetLimits, BudgetService
 from omoi_os.services.fleet import FleetService
 from omoi_os.services.judging import model_of
 from omoi_os.services.policies import load_policy, policy_path
@@ -38,21 +39,24 @@ _ANSWERS_WITHOUT_CALLING: Final = frozenset(
 _FIXES: Final = {
     RunOutcome.MISCONFIGURED: "Correct OMOI_JUDGE_MODEL, OMOI_JUDGE_API_KEY or OMOI_JUDGE_BASE_URL.",
     RunOutcome.QUOTA: "Raise the quota of the model's account, or name another model.",
-    RunOutcome.RATE_LIMITED: "Wait a while, or raise the account's limit of requests.",
+    RunOutcome.RATE_LIMITED: "Wait a while, or raise the account's limit or OMOI_MODEL_CALLS_PER_MINUTE.",
     RunOutcome.UNAVAILABLE: "See whether OMOI_JUDGE_BASE_URL can be reached from this machine.",
     RunOutcome.WALL_CLOCK: "The model is too slow to review with; name another one.",
     RunOutcome.REFUSED: "The model refuses a harmless question; name another one.",
 }
 
 
-class HasFleet(Protocol):
+class Opened(Protocol):
     """What is used of a database that was opened."""
+
+    @property
+    def budgets(self) -> BudgetService: ...
 
     @property
     def fleet(self) -> FleetService: ...
 
 
-type OpenDatabase = Callable[[], AbstractContextManager[HasFleet]]
+type OpenDatabase = Callable[[], AbstractContextManager[Opened]]
 
 
 class State(StrEnum):
@@ -91,12 +95,13 @@ def examine(settings: Settings, database: OpenDatabase) -> Iterator[Check]:
     yield _git()
     yield _database(database)
     yield _workers(database)
+    yield _budgets(settings, database)
     yield _policy(settings)
     yield _workspaces(settings)
     yield _snapshots(settings)
     yield _prompts(settings)
     yield _vocabulary(settings)
-    yield _judge(settings)
+    yield _judge(settings, database)
 
 
 def _python() -> Check:
@@ -149,6 +154,26 @@ def _workers(database: OpenDatabase) -> Check:
             "workers", State.SKIPPED, "none lives; `omoi worker` does the reviews that are asked for"
         )
     return Check("workers", State.OK, f"{fleet.workers:,} alive; {pending}")
+
+
+def _budgets(settings: Settings, database: OpenDatabase) -> Check:
+    limits = BudgetLimits.of(settings)
+    if limits == BudgetLimits():
+        found = (
+            "none is set; OMOI_MODEL_CALLS_PER_MINUTE and OMOI_JUDGE_USD_PER_DAY limit what models may cost"
+        )
+        return Check("budgets", State.SKIPPED, found)
+    try:
+        with database() as opened:
+            state = opened.budgets.state()
+    except DatabaseUnavailable:
+        return Check("budgets", State.FAIL, "they cannot be asked: no model is called", "See the database.")
+    told = []
+    if limits.calls_per_minute is not None:
+        told.append(f"{limits.calls_per_minute:,} model calls per minute")
+    if state.left_usd is not None:
+        told.append(f"${state.usd_per_day:,.2f} per day, of which ${state.left_usd:,.2f} are left today")
+    return Check("budgets", State.OK, " and ".join(told))
 
 
 def _policy(settings: Settings) -> Check:
@@ -208,11 +233,28 @@ class _Ready(BaseModel):
     ready: bool
 
 
-def _judge(settings: Settings) -> Check:
-    model = model_of(settings)
-    if model is None:
+def _judge(settings: Settings, database: OpenDatabase) -> Check:
+    if model_of(settings) is None:
         found = "no model is configured, so the rules decide alone; OMOI_JUDGE_MODEL names one"
         return Check("judge", State.SKIPPED, found)
+    with ExitStack() as stack:
+        try:
+            pace = _paced(settings, stack, database)
+        except DatabaseUnavailable:
+            return Check(
+                "judge", State.FAIL, "was not asked, since its budget cannot be", "See the database."
+            )
+        return _asked(settings, pace)
+
+
+def _paced(settings: Settings, stack: ExitStack, database: OpenDatabase) -> Pace | None:
+    """This one call counts like any other; without a limit no database is needed for it."""
+    return stack.enter_context(database()).budgets.pace if settings.model_calls_per_minute else None
+
+
+def _asked(settings: Settings, pace: Pace | None) -> Check:
+    model = model_of(settings, pace)
+    assert model is not None  # noqa: S101 looked up before
     host = Host(settings.judge_host, settings.judge_host_key) if settings.judge_host else None
     task = AgentTask(
         "You check a connection.", (Stage("Call `finish` once, with `ready` set to true.", _Ready),)

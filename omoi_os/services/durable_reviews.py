@@ -208,7 +208,7 @@ class DurableReviews:
         verdict, details = without_evidence(why)
         by = review.terms.validated_by
         decision = gates.Decision(review.question, verdict, by, None, details, desk.taken.id, desk.taken.run)
-        return self._write(desk, review, decision, can_retry=False)
+        return self._write(desk, review, decision, can_retry=why is NO_DATABASE)
 
     def _write(
         self,

@@ -11,6 +11,7 @@ REVIEWS: Final = "reviews"
 """Queue of reviews that the rules may decide; `JUDGING` is the one of those that need a judge."""
 
 JUDGING: Final = "judging"
+WEBHOOKS: Final = "webhooks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Job:
     workflow: str
     queue: str
     id: str
-    arguments: tuple[str | bool, ...] = ()
+    arguments: tuple[str | int, ...] = ()
     priority: int = 3
     delay: float = 0.0
     timeout: float | None = None

@@ -10,13 +10,13 @@ from uuid import UUID, uuid4, uuid5
 
 from pydantic import SecretStr
 
-from omoi_os.domain.judging import JudgeQuestion, Opinion, agreed, no_opinion
+from omoi_os.domain.judging import JudgeQuestion, JudgeUsage, Opinion, agreed, no_opinion
 from omoi_os.domain.policy import JudgeMode, JudgePolicy
 from omoi_os.domain.verdict import Finding, Outcome
 from omoi_os.judge.examine import Examiner
 from omoi_os.judge.executor import stop_run
 from omoi_os.judge.prompts import PromptSet
-from omoi_os.judge.run import Host, Limits, Model
+from omoi_os.judge.run import Host, Limits, Model, Pace
 from omoi_os.settings import Settings
 from omoi_os.utils.tokens import Tokens
 
@@ -111,8 +111,11 @@ class AgentJudge:
     tokens: Tokens = field(default_factory=Tokens)
 
     @classmethod
-    def opened(cls, settings: Settings) -> Self:
+    def opened(cls, settings: Settings, pace: Pace | None = None) -> Self:
         """The judge that the settings describe.
+
+        Args:
+            pace: Who says when a call of its model may go; None lets each go at once.
 
         Raises:
             PromptsInvalid: The team's folder of prompts cannot be used.
@@ -120,7 +123,7 @@ class AgentJudge:
         host = Host(settings.judge_host, settings.judge_host_key) if settings.judge_host else None
         prompts = PromptSet.load(settings.prompts)
         return cls(
-            model_of(settings),
+            model_of(settings, pace),
             prompts,
             host=host,
             transcripts=settings.transcripts,
@@ -160,6 +163,27 @@ class AgentJudge:
         for id_ in (conversation_id, _second(conversation_id)):
             stop_run(id_)
 
+    def most_usd(self, policy: JudgePolicy) -> float | None:
+        """What one opinion may cost; None where nothing limits it."""
+        most = (self.limits or limits_of(policy)).max_cost_usd
+        return None if most is None else most * len(self._asked(policy))
+
+    def cost_of(self, opinion: Opinion) -> float | None:
+        """What an opinion of this judge cost; None where nobody knows.
+
+        What a provider bills for calls that it never answered is not seen: else an outage would use up a
+        day's budget.
+        """
+        costs = [self._cost(part.usage) for part in opinion.parts or (opinion,)]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if len(known) == len(costs) else None
+
+    def _cost(self, used: JudgeUsage) -> float | None:
+        if used.cost_usd is not None or used.llm_calls:
+            return used.cost_usd
+        seen = self.host is None and self.model is not None and self.model.passes_our_wire
+        return 0.0 if seen else None
+
     def _examiner(self, model: Model, policy: JudgePolicy) -> Examiner:
         limits = self.limits or limits_of(policy)
         return Examiner(model, limits, self.prompts, self.tokens, self.host, self.transcripts)
@@ -186,8 +210,8 @@ def limits_of(policy: JudgePolicy) -> Limits:
     )
 
 
-def model_of(settings: Settings) -> Model | None:
-    """The model that the settings name; None where they name none."""
+def model_of(settings: Settings, pace: Pace | None = None) -> Model | None:
+    """The model that the settings name, called no quicker than `pace` lets it; None where they name none."""
     if not settings.judge_model:
         return None
     return Model(
@@ -196,6 +220,7 @@ def model_of(settings: Settings) -> Model | None:
         settings.judge_base_url,
         settings.judge_input_price,
         settings.judge_output_price,
+        pace=pace,
     )
 
 

@@ -33,10 +33,12 @@ def read_cursor(cursor: str | None) -> tuple[datetime, str] | None:
     if cursor is None:
         return None
     try:
-        moment, _, id_ = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
-        if problem_in_text(id_, _LONGEST_ID):
+        written, _, id_ = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
+        moment = datetime.fromisoformat(written)
+        # Without a zone, the database would take the time to be in the zone of its session.
+        if not id_ or moment.tzinfo is None or problem_in_text(id_, _LONGEST_ID):
             raise ValueError
-        return datetime.fromisoformat(moment), id_
+        return moment, id_
     except (ValueError, binascii.Error):
         raise _no_cursor() from None
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from sqlalchemy import Engine as SqlEngine
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -69,13 +70,22 @@ class EngineClient:
             self._has_tables = known is not None
         return self._has_tables
 
+    def close(self) -> None:
+        """Close its connections."""
+        if "_client" in self.__dict__:
+            self._client.destroy()
+            self._engine.dispose()
+
+    @cached_property
+    def _engine(self) -> SqlEngine:
+        return self.db.another_engine(pool_size=_POOL, application_name="omoi engine client")
+
     @cached_property
     def _client(self) -> DBOSClient:
         from dbos import DBOSClient, DBOSPortableJSONSerializer  # noqa: PLC0415 loads the engine
 
-        engine = self.db.another_engine(pool_size=_POOL, application_name="omoi engine client")
         return DBOSClient(
-            system_database_engine=engine,
+            system_database_engine=self._engine,
             dbos_system_schema=SCHEMA,
             serializer=DBOSPortableJSONSerializer(),
             application_name=APPLICATION,

@@ -13,8 +13,9 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 from dbos._serialization import DefaultSerializer
 
 from omoi_os.services.database import DatabaseService
-from omoi_os.services.engine import JUDGING, REVIEWS
+from omoi_os.services.engine import JUDGING, REVIEWS, WEBHOOKS
 from omoi_os.settings import Settings
+from omoi_os.worker import webhooks
 from omoi_os.worker.client import migrate
 from omoi_os.worker.names import APPLICATION, SCHEMA, VERSION
 
@@ -64,6 +65,12 @@ def launch(db: DatabaseService, executor_id: str, load: Load) -> None:
         JUDGING,
         global_concurrency=load.judges,
         polling_interval_sec=load.poll,
+        on_conflict="always_update",
+    )
+    DBOS.register_queue(
+        WEBHOOKS,
+        worker_concurrency=webhooks.CONCURRENCY,
+        polling_interval_sec=max(load.poll, webhooks.PERIOD),
         on_conflict="always_update",
     )
 

@@ -13,7 +13,7 @@ import structlog
 from omoi_os.bootstrap import Services
 from omoi_os.services.durable_reviews import DurableReviews
 from omoi_os.settings import Settings
-from omoi_os.worker import engine, retention, reviews
+from omoi_os.worker import engine, retention, reviews, webhooks
 from omoi_os.worker.leases import BEAT, Leases, Watch
 from omoi_os.worker.strays import OLDER, Strays
 
@@ -53,13 +53,16 @@ def working(services: Services, load: engine.Load, pace: Pace = Pace()) -> Itera
         services.gates.stages, services.requests, first_pause=services.settings.retry_seconds
     )
     reviews.use(durable, services.consequences)
+    webhooks.use(services.webhooks)
     leases = Leases(services.db, name, Watch(pace.ttl))
     engine.launch(services.db, name, load)
     stop = threading.Event()
     strays = Strays(services.db, services.requests, older=pace.strays)
+    dispatcher = webhooks.Dispatcher(services.webhooks, services.requests.engine)
     loops = [
         _loop("leases", leases.beat, pace.beat, stop),
         _loop("strays", strays.bring_back, pace.strays, stop),
+        _loop("webhooks", dispatcher.dispatch, webhooks.PERIOD, stop),
         _loop("housekeeping", services.housekeeping.sweep, HOUSEKEEPING, stop),
         _loop("retention", retention.sweep_of(services), RETENTION, stop),
     ]

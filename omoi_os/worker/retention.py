@@ -28,6 +28,7 @@ def sweep_of(services: Services) -> Callable[[], int]:
     def sweep() -> int:
         with services.db.single_statements() as connection:
             forgotten = idempotency.forget(connection, older=KEYS, limit=_MOST)
+        services.webhooks.forget()
         return forgotten + forget_workflows(services.settings.keep_workflows_hours * 3600)
 
     return sweep

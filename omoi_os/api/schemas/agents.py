@@ -6,6 +6,8 @@ from typing import Annotated
 from pydantic import Field
 
 from omoi_os.api.schemas.base import Answer, Body
+from omoi_os.api.schemas.tasks import Capability
+from omoi_os.services.queue.enqueue import MOST_CAPABILITIES
 
 
 class AgentIn(Body):
@@ -16,7 +18,8 @@ class AgentIn(Body):
         None
     )
     capabilities: Annotated[
-        list[str] | None, Field(max_length=100, description="Null or left out: it takes any task.")
+        list[Capability] | None,
+        Field(max_length=MOST_CAPABILITIES, description="Null or left out: it takes any task."),
     ] = None
 
 

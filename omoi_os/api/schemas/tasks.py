@@ -3,14 +3,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, WithJsonSchema, field_validator
 
 from omoi_os.api.schemas.base import Answer, Body
 from omoi_os.domain.storable import MAX_TEXT
 from omoi_os.domain.tasks import read_dependencies
+from omoi_os.services.queue.enqueue import LONGEST_CAPABILITY, MOST_CAPABILITIES
 from omoi_os.services.task_queue import Revived
+from omoi_os.services.tickets import LONGEST_ID
 
 type ShortText = Annotated[str, Field(max_length=2000)]
+# The service checks these two, with an error of its own; the document tells their bounds.
+type TaskId = Annotated[str, WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_ID})]
+type Capability = Annotated[
+    str, WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_CAPABILITY})
+]
 
 
 class TaskIn(Body):
@@ -21,10 +28,11 @@ class TaskIn(Body):
     phase_id: Annotated[str | None, Field(max_length=60, description="The ticket's if left out.")] = None
     priority: Annotated[str, Field(max_length=20)] = "MEDIUM"
     depends_on: Annotated[
-        tuple[str, ...], Field(max_length=1000, description="Ids of tasks that must be completed first.")
+        tuple[TaskId, ...], Field(max_length=1000, description="Ids of tasks that must be completed first.")
     ] = ()
     capabilities: Annotated[
-        tuple[str, ...], Field(max_length=100, description="What an agent must offer to take it.")
+        tuple[Capability, ...],
+        Field(max_length=MOST_CAPABILITIES, description="What an agent must offer to take it."),
     ] = ()
     max_retries: Annotated[int, Field(ge=0, le=100, strict=True)] = 3
     timeout_seconds: Annotated[
@@ -126,7 +134,7 @@ class ClaimIn(Body):
     """What an agent wants to take; what is left out is as it was registered."""
 
     phase_id: Annotated[str | None, Field(max_length=60)] = None
-    capabilities: Annotated[list[str] | None, Field(max_length=100)] = None
+    capabilities: Annotated[list[Capability] | None, Field(max_length=MOST_CAPABILITIES)] = None
 
 
 class ProgressIn(Body):

@@ -123,6 +123,7 @@ def _dumped(submitted: Examination | ClaimCheck | None, name: str) -> list[Any]:
 _FIXES: Mapping[str, str] = {
     "misconfigured": "Check OMOI_JUDGE_MODEL, OMOI_JUDGE_API_KEY and OMOI_JUDGE_BASE_URL.",
     "quota": "Raise the quota of the model's account, or name another model.",
+    "budget_spent": "Wait until the budget begins anew, or raise OMOI_JUDGE_USD_PER_DAY.",
     "budget": "Raise the judge's limits of cost and tokens in the policy.",
     "iteration_limit": "Raise the judge's max_iterations in the policy.",
     "wall_clock": "Review again, or raise the judge's wall_clock_seconds in the policy.",

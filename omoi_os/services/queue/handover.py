@@ -41,7 +41,12 @@ class Handover(QueuePart):
             raise InvalidInput("percent: write a number from 0 to 100", field="percent")
         with self._handover(task_id, agent_id) as connection:
             task = _move(connection, task_id, agent_id, StatusChange(TaskStatus.RUNNING))
-            told = {"agent_id": agent_id, "message": message, "percent": percent}
+            told = {
+                "ticket_id": task.ticket_id,
+                "agent_id": agent_id,
+                "message": message,
+                "percent": percent,
+            }
             events.tell(connection, "task.progress", "task", task_id, told)
             return task
 
@@ -94,7 +99,7 @@ class Handover(QueuePart):
         check_text("reason", reason, LONGEST_MESSAGE)
         with self._handover(task_id, agent_id) as connection:
             task = _move(connection, task_id, agent_id, StatusChange(TaskStatus.PENDING))
-            told = {"agent_id": agent_id, "reason": reason}
+            told = {"ticket_id": task.ticket_id, "agent_id": agent_id, "reason": reason}
             events.tell(connection, "task.released", "task", task_id, told)
             agents.rest(connection, agent_id)
             return task
