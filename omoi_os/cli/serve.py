@@ -79,7 +79,7 @@ def serving(
 
 
 class StreamingServer(uvicorn.Server):
-    """A server that ends its streams and answers who waits when it is told to end; else both would hold it."""
+    """A server that ends its streams and answers who waits when it is told to end; both would hold it."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.config.app.state.streams.end()  # type: ignore[union-attr]
