@@ -22,6 +22,7 @@ from omoi_os.services.context_summarizer import ContextSummarizer
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.engine import Engine
 from omoi_os.services.events import EventService
+from omoi_os.services.fleet import FleetService
 from omoi_os.services.gate.judged import Judging
 from omoi_os.services.housekeeping import Housekeeping
 from omoi_os.services.phase_gate import PhaseGateService
@@ -63,6 +64,7 @@ class Services:
     transcripts: TranscriptService
     requests: ReviewRequests
     consequences: Consequences
+    fleet: FleetService
     budgets: BudgetService
     events: EventService
     webhooks: WebhookService
@@ -132,6 +134,7 @@ def services_on(
         transcripts=TranscriptService(gates, _secrets(settings)),
         requests=requests,
         consequences=Consequences(db, gates, phases, queue, requests),
+        fleet=FleetService(db, settings.lease_seconds),
         budgets=budgets,
         events=events,
         webhooks=WebhookService(db, events, WebhookSender(internal=settings.webhook_allow_internal)),

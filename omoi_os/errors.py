@@ -128,6 +128,10 @@ class GateClosed(Conflict):
     code = "gate_closed"
 
 
+class GateUnderReview(GateClosed):
+    """The gate is being reviewed; try again when the review is decided."""
+
+
 class WaiverNotAllowed(Conflict):
     """This criterion cannot be waived now, or not by this person."""
 

@@ -6,8 +6,9 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from pydantic import SecretStr
@@ -17,6 +18,7 @@ from omoi_os.judge.scripted import Answer, Script, ScriptedModel, fails, finishe
 from omoi_os.services.budgets import BudgetLimits, BudgetService
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.doctor import Check, State, examine
+from omoi_os.services.fleet import Fleet, FleetService
 from omoi_os.settings import Settings
 from tests.agent_runs import always, load_library
 from tests.command import omoi
@@ -30,9 +32,26 @@ def _library() -> None:
     load_library()
 
 
+@dataclass(frozen=True)
+class Reached:
+    """A database that was opened, as far as the doctor looks into it."""
+
+    seen: Fleet
+
+    @property
+    def fleet(self) -> Self:
+        return self
+
+    def look(self) -> Fleet:
+        return self.seen
+
+
+NOBODY = Fleet(workers=0, reviews=0, oldest_seconds=None)
+
+
 @contextmanager
-def reached() -> Iterator[None]:
-    yield
+def reached(seen: Fleet = NOBODY) -> Iterator[Reached]:
+    yield Reached(seen)
 
 
 def unreachable() -> AbstractContextManager[None]:
@@ -47,6 +66,23 @@ def checks(given: Settings, database: Any = reached) -> dict[str, Check]:
     return {check.name: check for check in examine(given, database)}
 
 
+@pytest.mark.parametrize(
+    ("seen", "state", "found"),
+    [
+        (NOBODY, State.SKIPPED, "none lives"),
+        (Fleet(0, 2, 61.4), State.FAIL, "no worker lives, and 2 reviews are pending, the oldest for 61 s"),
+        (Fleet(3, 0, None), State.OK, "3 alive; 0 reviews are pending"),
+    ],
+)
+def test_reviews_that_wait_for_a_worker_that_is_not_there_are_told(
+    tmp_path: Path, seen: Fleet, state: State, found: str
+) -> None:
+    check = checks(settings(tmp_path), lambda: reached(seen))["workers"]
+    assert (check.state, check.found.startswith(found)) == (state, True)
+    assert ("omoi worker" in check.fix) is (state is State.FAIL)
+    assert checks(settings(tmp_path), unreachable)["workers"].state is State.SKIPPED
+
+
 def test_a_machine_without_a_model_is_fine_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,6 +92,7 @@ def test_a_machine_without_a_model_is_fine_and_that_is_said(
         "python",
         "git",
         "database",
+        "workers",
         "budgets",
         "policy",
         "workspaces",
@@ -64,7 +101,11 @@ def test_a_machine_without_a_model_is_fine_and_that_is_said(
         "vocabulary",
         "judge",
     ]
-    assert {name for name, check in found.items() if check.state is not State.OK} == {"judge", "budgets"}
+    assert {name for name, check in found.items() if check.state is not State.OK} == {
+        "budgets",
+        "workers",
+        "judge",
+    }
     assert found["judge"].state is State.SKIPPED
     assert "OMOI_JUDGE_MODEL" in found["judge"].found
 
@@ -135,9 +176,10 @@ def test_the_model_is_asked_once_and_the_answer_explained(
     assert KEY not in f"{check}"
 
 
-class HasBudgets:
+class WithBudgets:
     def __init__(self, budgets: BudgetService) -> None:
         self.budgets = budgets
+        self.fleet = FleetService(budgets.db, 12.0)
 
 
 def test_the_budgets_in_force_and_what_is_left_of_them(tmp_path: Path, db_service: DatabaseService) -> None:
@@ -146,8 +188,8 @@ def test_the_budgets_in_force_and_what_is_left_of_them(tmp_path: Path, db_servic
     service.reserve(1.25)
 
     @contextmanager
-    def database() -> Iterator[HasBudgets]:
-        yield HasBudgets(service)
+    def database() -> Iterator[WithBudgets]:
+        yield WithBudgets(service)
 
     check = checks(given, database)["budgets"]
     assert check.state is State.OK
@@ -169,8 +211,8 @@ def test_the_question_to_the_model_counts_as_a_call(tmp_path: Path, db_service: 
         service = BudgetService(db_service, BudgetLimits.of(given))
 
         @contextmanager
-        def database() -> Iterator[HasBudgets]:
-            yield HasBudgets(service)
+        def database() -> Iterator[WithBudgets]:
+            yield WithBudgets(service)
 
         assert checks(given, database)["judge"].state is State.OK
         assert service.state().calls_last_minute == len(model.requests) == 1

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from omoi_os.bootstrap import Services, services_on
 from omoi_os.domain.judging import JudgeQuestion, Opinion, no_opinion
@@ -268,6 +268,20 @@ def test_nothing_changed_so_the_last_verdict_answers_and_no_judge_is_paid(servic
     assert (repeated.validation_result or {})["same_as"] == review.id
     with services.db.get_session() as session:
         assert services.gates.holds(repeated, session=session)
+
+
+def test_a_verdict_that_is_gone_cannot_be_repeated(services: Services) -> None:
+    ticket = worked_off(services)
+    steps, review = steps_of(services), waiting(services, ticket)
+    run(steps, steps.take(review.id, "w", judges=False))
+    hand_in(services, ticket)
+    desk = steps.take(waiting(services, ticket).id, "w", judges=False)
+    measured = steps.measure(desk, steps.snapshot(desk))["measured"]
+    assert measured["same_as"] == review.id
+    with services.db.get_session() as session:
+        session.execute(delete(PhaseGateResult).where(PhaseGateResult.id == review.id))
+    assert steps.record(desk, measured, None) == {"state": "changed"}
+    assert run(steps, desk)["gate_status"] == "passed"
 
 
 def test_force_measures_anew(services: Services) -> None:

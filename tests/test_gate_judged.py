@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from omoi_os.api.app import create_app
-from omoi_os.bootstrap import services_on
+from omoi_os.bootstrap import Services, services_on
 from omoi_os.domain.policy import read_policy
 from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.judge.scripted import Answer, Request, Script, ScriptedModel, fails, finish, says
@@ -24,11 +25,9 @@ from omoi_os.settings import Settings
 from tests.agent_runs import KEY, always, load_library
 from tests.command import omoi
 from tests.evidence_texts import REQUIREMENTS
+from tests.workers import MARKS, doors, judged_by, worker
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Cost calculation failed:UserWarning"),
-    pytest.mark.filterwarnings("ignore:Item .* on TypedDict class"),
-]
+pytestmark = MARKS
 
 CRITERIA = ("covers_ticket", "bounded", "checkable")
 QUOTE = next(line for line in REQUIREMENTS.splitlines() if len(line) > 40)
@@ -94,7 +93,7 @@ class Door:
         self.server = server
 
     def validate(self, ticket: str, **asked: Any) -> dict[str, Any]:
-        answer = self.client.post(f"/api/v1/tickets/{ticket}/validate-gate", params=asked)
+        answer = self.client.post(f"/api/v1/tickets/{ticket}/validate-gate", params={"wait": 60, **asked})
         assert answer.status_code == 200, answer.text
         said: dict[str, Any] = answer.json()
         return said
@@ -103,26 +102,23 @@ class Door:
 type Open = Callable[[Script], Door]
 
 
+@pytest.fixture(scope="module")
+def served(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """What an API and a worker have; the worker is in this process."""
+    settings = Settings(workspaces=tmp_path_factory.mktemp("snapshots"), retry_seconds=0.1)
+    with doors(postgres.ensure(), settings) as services, worker(services):
+        yield services
+
+
 @pytest.fixture
-def door(db_service: DatabaseService, tmp_path: Path) -> Iterator[Open]:
-    opened: list[Any] = []
+def door(served: Services, db_service: DatabaseService, tmp_path: Path) -> Iterator[Open]:
+    with ExitStack() as stack:
 
-    def open_(script: Script) -> Door:
-        server = ScriptedModel(script)
-        opened.append(server)
-        server.__enter__()
-        settings = Settings(
-            home=tmp_path / "home",
-            judge_model="openai/scripted",
-            judge_api_key=SecretStr(KEY),
-            judge_base_url=server.url,
-        )
-        client = TestClient(create_app(services_on(db_service, settings)), base_url="http://localhost")
-        return Door(client, server)
+        def open_(script: Script) -> Door:
+            server = stack.enter_context(judged_by(served, script, tmp_path / "home"))
+            return Door(TestClient(create_app(served), base_url="http://localhost"), server)
 
-    yield open_
-    for server in opened:
-        server.__exit__(None, None, None)
+        yield open_
 
 
 def test_a_judged_pass_goes_through_http_to_the_model_and_back(door: Open, ticket: str) -> None:

@@ -12,8 +12,9 @@ from omoi_os import __version__
 from omoi_os.api import problems
 from omoi_os.api.document import DocumentedApi
 from omoi_os.api.origin import LocalOnly
-from omoi_os.api.routes import agents, events, health, moves, phases, tasks, tickets
+from omoi_os.api.routes import agents, events, health, moves, phases, reviews, tasks, tickets
 from omoi_os.api.streams import Streams
+from omoi_os.api.waiting import Waiting
 from omoi_os.bootstrap import Services
 
 
@@ -26,12 +27,13 @@ def create_app(services: Services) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.services = services
+    app.state.waiting = Waiting(services.requests)
     app.state.streams = Streams(services.events)
     app.add_middleware(LocalOnly)
     problems.install(app)
-    for module in (health, tickets, phases, moves, tasks, agents, events):
+    for module in (health, tickets, phases, reviews, moves, tasks, agents, events):
         app.include_router(module.router, prefix="/api/v1")
-    for router in (phases.results, phases.policies):
+    for router in (reviews.validation, phases.results, phases.policies):
         app.include_router(router, prefix="/api/v1")
     return app
 
@@ -42,4 +44,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     anyio.to_thread.current_default_thread_limiter().total_tokens = 2 * services.settings.pool_size
     yield
+    app.state.waiting.end()
     app.state.streams.end()

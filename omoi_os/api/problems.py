@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from omoi_os.errors import Conflict, DatabaseUnavailable, OmoiError
+from omoi_os.errors import Conflict, DatabaseUnavailable, GateUnderReview, OmoiError
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +71,11 @@ def _title(status: int) -> str:
         return "Error"
 
 
+def pending_headers(review_id: str, seconds: int = 2) -> dict[str, str]:
+    """Where a pending review is, and when to look."""
+    return {"Location": f"/api/v1/reviews/{review_id}", "Retry-After": str(seconds)}
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of `app` with problem details."""
     app.add_exception_handler(OmoiError, _expected)
@@ -85,7 +90,10 @@ def install(app: FastAPI) -> None:
 
 def _expected(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, OmoiError)  # noqa: S101 - registered for this class
-    return problem(error.status, error.message, error.code, **error.facts)
+    response = problem(error.status, error.message, error.code, **error.facts)
+    if isinstance(error, GateUnderReview):
+        response.headers.update(pending_headers(str(error.facts["result_id"])))
+    return response
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:

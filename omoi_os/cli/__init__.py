@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 from io import TextIOWrapper
 from types import FrameType
 from typing import Final
@@ -43,14 +44,18 @@ app.command("omoi_os.cli.doctor:doctor", name="doctor", help="Check what omoi ne
 app.command("omoi_os.cli.database:app", name="db", help="Look after the database.")
 
 
-def main() -> None:
-    """Run the command line; errors that a person can mend are one sentence and exit code 2."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; errors that a person can mend are one sentence and exit code 2.
+
+    Args:
+        arguments: Instead of those of the process.
+    """
     for stream in (sys.stdout, sys.stderr):
         _never_fail(stream)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     try:
-        sys.exit(app(exit_on_error=False, print_error=False))
+        sys.exit(app(arguments, exit_on_error=False, print_error=False))
     except CycloptsError as error:
         print(_sentence(f"{error} See `omoi --help`."), file=sys.stderr)
         sys.exit(USAGE)

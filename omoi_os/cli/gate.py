@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from omoi_os.api.schemas.gates import GateStatusOut, TicketWaiver, TicketWaivers, answer_of
+from omoi_os.api.schemas.reviews import RunningReview
 from omoi_os.bootstrap import Services
 from omoi_os.cli.exits import Exit, exit_for
 from omoi_os.cli.lists import AsJson, actor, moment, print_fields, print_json, print_rows, short_phase
@@ -23,6 +24,8 @@ from omoi_os.services.phase_gate import ReviewTerms
 from omoi_os.services.waivers import NewWaiver
 
 app = App(name="gate", help="Look at a ticket's gate, review it, and waive one of its criteria.")
+for name in ("request", "wait", "cancel", "history"):
+    app.command(f"omoi_os.cli.gate_reviews:{name}", name=name)
 
 type PhaseName = Annotated[str | None, Parameter(help="The phase; the ticket's current one if left out.")]
 
@@ -46,7 +49,8 @@ def status(ticket_id: str, /, *, phase: PhaseName = None, as_json: AsJson = Fals
 def _print_status(out: Console, phase: str, state: GateStatusOut) -> None:
     fields = (
         ("phase", short_phase(phase)),
-        ("verdict", f"{state.gate_status}{' (stale)' if state.stale else ''}"),
+        ("verdict", f"{state.validation_status}{' (stale)' if state.stale else ''}"),
+        ("review", "" if state.review is None else _pending(state.review)),
         ("decided", state.validated_at),
         ("stale because", "; ".join(state.stale_reasons)),
         ("missing", state.missing_artifacts),
@@ -57,6 +61,12 @@ def _print_status(out: Console, phase: str, state: GateStatusOut) -> None:
     for reason in state.blocking_reasons:
         out.print(Text(f"- {visible(reason)}"))
     print_development(out, state.convergence.model_dump() if state.convergence else None)
+
+
+def _pending(review: RunningReview) -> str:
+    doing = review.stage or "in another process"
+    until = f" until {moment(review.retry_at)} ({review.waits_for})" if review.retry_at else ""
+    return f"{doing}{until}; `omoi gate wait {review.id}`"
 
 
 @app.command

@@ -41,14 +41,20 @@ def print_json(value: BaseModel | Sequence[BaseModel]) -> None:
         print_plain(json.dumps([item.model_dump(mode="json") for item in value], indent=2))
 
 
-def print_rows(out: Console, names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def print_rows(
+    out: Console, names: Sequence[str], rows: Iterable[Sequence[object]], *, whole: bool = False
+) -> None:
     """A table whose last column takes the rest of the line.
 
     Where too little rests, the last one stands below the others instead: an id that is cut cannot be used.
+
+    Args:
+        whole: The last column holds such ids.
     """
     cells = [list(map(cell, row)) for row in rows]
     widths = [max(len(name), *(row[place].cell_len for row in cells)) for place, name in enumerate(names)]
-    if sum(widths[:-1]) + 2 * (len(names) - 1) + min(LEAST_REST, widths[-1]) > out.width:
+    rest = widths[-1] if whole else min(LEAST_REST, widths[-1])
+    if sum(widths[:-1]) + 2 * (len(names) - 1) + rest > out.width:
         _print_stacked(out, cells)
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")

@@ -79,10 +79,11 @@ def serving(
 
 
 class StreamingServer(uvicorn.Server):
-    """A server that ends its streams when it is told to end; by itself it would wait for the clients."""
+    """A server that ends its streams and answers who waits when it is told to end; both would hold it."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.config.app.state.streams.end()  # type: ignore[union-attr]
+        self.config.app.state.waiting.end()  # type: ignore[union-attr]
         await super().shutdown(sockets)
 
 

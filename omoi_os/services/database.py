@@ -51,20 +51,21 @@ class DatabaseService:
         Base.registry.configure()  # rows that the gate makes by hand need the mappers before any query does
         event.listen(self.engine, "checkout", _refuse_dead)
         self._before_connect = before_connect
+        self._others: list[Engine] = []
         self._prepared(self.engine)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     def another_engine(self, *, pool_size: int, application_name: str) -> Engine:
         """Connections of their own to the same database, without this service's way of planning."""
-        return self._prepared(
-            create_engine(
-                self.engine.url,
-                pool_size=pool_size,
-                max_overflow=0,
-                pool_pre_ping=True,
-                connect_args={"application_name": application_name, "connect_timeout": 10},
-            )
+        engine = create_engine(
+            self.engine.url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_pre_ping=True,
+            connect_args={"application_name": application_name, "connect_timeout": 10},
         )
+        self._others.append(engine)
+        return self._prepared(engine)
 
     def _prepared(self, engine: Engine) -> Engine:
         if (prepare := self._before_connect) is not None:
@@ -149,8 +150,9 @@ class DatabaseService:
         Base.metadata.drop_all(self.engine)
 
     def close(self) -> None:
-        """Close the pool's connections."""
-        self.engine.dispose()
+        """Close the connections of all pools."""
+        for engine in (self.engine, *self._others):
+            engine.dispose()
 
 
 def driver_connection(session: Session) -> psycopg.Connection[TupleRow]:

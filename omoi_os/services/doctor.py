@@ -19,6 +19,7 @@ from omoi_os.judge.executor import Executor
 from omoi_os.judge.prompts import PromptSet, PromptsInvalid
 from omoi_os.judge.run import AgentRun, AgentTask, Host, Limits, Pace, RunOutcome, Stage
 from omoi_os.services.budgets import BudgetLimits, BudgetService
+from omoi_os.services.fleet import FleetService
 from omoi_os.services.judging import model_of
 from omoi_os.services.policies import load_policy, policy_path
 from omoi_os.settings import Settings
@@ -45,14 +46,17 @@ _FIXES: Final = {
 }
 
 
-class HasBudgets(Protocol):
+class Opened(Protocol):
     """What is used of a database that was opened."""
 
     @property
     def budgets(self) -> BudgetService: ...
 
+    @property
+    def fleet(self) -> FleetService: ...
 
-type OpenDatabase = Callable[[], AbstractContextManager[HasBudgets]]
+
+type OpenDatabase = Callable[[], AbstractContextManager[Opened]]
 
 
 class State(StrEnum):
@@ -90,6 +94,7 @@ def examine(settings: Settings, database: OpenDatabase) -> Iterator[Check]:
     yield _python()
     yield _git()
     yield _database(database)
+    yield _workers(database)
     yield _budgets(settings, database)
     yield _policy(settings)
     yield _workspaces(settings)
@@ -130,6 +135,25 @@ def _database(database: OpenDatabase) -> Check:
     except DatabaseUnavailable as error:
         fix = "Start it, or correct OMOI_DATABASE_URL; without that variable omoi starts its own."
         return Check("database", State.FAIL, error.message, fix)
+
+
+def _workers(database: OpenDatabase) -> Check:
+    try:
+        with database() as opened:
+            fleet = opened.fleet.look()
+    except DatabaseUnavailable:
+        return Check("workers", State.SKIPPED, "they cannot be counted without the database")
+    pending = f"{fleet.reviews:,} reviews are pending"
+    if fleet.oldest_seconds is not None:
+        pending += f", the oldest for {fleet.oldest_seconds:,.0f} s"
+    if fleet.is_stuck:
+        fix = "Start one with `omoi worker`, or the API, a database and a worker with `omoi up`."
+        return Check("workers", State.FAIL, f"no worker lives, and {pending}", fix)
+    if fleet.workers == 0:
+        return Check(
+            "workers", State.SKIPPED, "none lives; `omoi worker` does the reviews that are asked for"
+        )
+    return Check("workers", State.OK, f"{fleet.workers:,} alive; {pending}")
 
 
 def _budgets(settings: Settings, database: OpenDatabase) -> Check:

@@ -193,11 +193,14 @@ class DurableReviews:
         if not self._holds(review, given, measured):
             return _state(State.CHANGED)
         said = measured.unjudged if judged is None else Judged.from_dict(judged["told"], judged["findings"])
-        if measured.same_as is not None and (before := self._result(measured.same_as)) is not None:
+        if measured.same_as is None:
+            decision = self.stages.decision(review, given, measured, said, desk.taken)
+        elif (before := self._result(measured.same_as)) is not None:
             decision = self.stages.repeated(review, given, before, desk.taken)
         else:
-            decision = self.stages.decision(review, given, measured, said, desk.taken)
-        return self._write(desk, review, decision, can_retry=said.can_retry)
+            return _state(State.CHANGED)
+        repeats = measured.same_as is not None
+        return self._write(desk, review, decision, can_retry=said.can_retry, repeats=repeats)
 
     def give_up(self, desk: Desk, why: Finding) -> Kept:
         """End an attempt that came to nothing by itself, because of `FAILED`, `RESTLESS` or an outage."""
@@ -209,12 +212,22 @@ class DurableReviews:
         decision = gates.Decision(review.question, verdict, by, None, details, desk.taken.id, desk.taken.run)
         return self._write(desk, review, decision, can_retry=why is NO_DATABASE)
 
-    def _write(self, desk: Desk, review: Review, decision: gates.Decision, *, can_retry: bool) -> Kept:
+    def _write(
+        self,
+        desk: Desk,
+        review: Review,
+        decision: gates.Decision,
+        *,
+        can_retry: bool,
+        repeats: bool = False,
+    ) -> Kept:
         assert desk.taken is not None  # noqa: S101 - the callers looked
         verdict = decision.verdict
         with self.db.get_session() as session:
             connection = driver_connection(session)
             tickets.hold(connection, desk.taken.ticket_id, alone=True)
+            if repeats and self._is_forced_now(session, desk):
+                return _state(State.CHANGED)
             if verdict.status is GateStatus.INCONCLUSIVE:
                 tried = Tried(desk.taken.attempt, desk.taken.waits)
                 later = again(verdict.code, tried, review.policy, self.first_pause, can_retry=can_retry)
@@ -224,6 +237,15 @@ class DurableReviews:
         if result is None:
             return self._over(desk.review_id, otherwise=State.CHANGED)
         return _state(State.DECIDED, gate_status=result.gate_status)
+
+    def _is_forced_now(self, session: Any, desk: Desk) -> bool:
+        """Whether somebody asked to measure anew since this runner took it; then the next round does."""
+        assert desk.taken is not None  # noqa: S101 - the callers looked
+        now = reviews.find(driver_connection(session), desk.review_id)
+        if now is None or now.run != desk.taken.run or not now.force:
+            return False
+        desk.taken = now
+        return True
 
     def _put_off(self, session: Any, taken: PhaseGateResult, code: str, later: Again) -> Kept:
         connection = driver_connection(session)

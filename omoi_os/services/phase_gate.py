@@ -77,9 +77,10 @@ class PhaseGateService:
         Returns:
             `requirements_met` (all required artifacts are there and all tasks completed),
             `missing_artifacts`, `validation_status` (status of the last verdict, "none" before the
-            first), `gate_status` (the same, and "pending" while a review runs), `tasks_completed`,
-            `open_tasks` (ids, the first three), `blocking_reasons`, `waivers`, `convergence` and
-            `validated_at` of the last verdict, whether it is `stale`, and why (`stale_reasons`).
+            first), `gate_status` (the same, and "pending" while a review runs), `review` (how far that
+            one is), `tasks_completed`, `open_tasks` (ids, the first three), `blocking_reasons`, `waivers`,
+            `convergence` and `validated_at` of the last verdict, whether it is `stale`, and why
+            (`stale_reasons`).
 
         Raises:
             NotFound: There is no such ticket.
@@ -102,6 +103,7 @@ class PhaseGateService:
             "missing_artifacts": missing,
             "validation_status": status,
             "gate_status": GateStatus.PENDING.value if running else status,
+            "review": None if running is None else _progress(running),
             "tasks_completed": completed,
             "open_tasks": [task.id for task in given.tasks.open_tasks],
             "blocking_reasons": (last.blocking_reasons if last else None) or [],
@@ -257,6 +259,11 @@ def _temporary() -> Path:
 def needs_gate(origin: Phase, target: Phase) -> bool:
     """Whether a move from `origin` to `target` has to pass the gate of `origin`."""
     return is_forward(origin, target) and origin in PHASE_GATE_REQUIREMENTS
+
+
+def _progress(running: PhaseGateResult) -> dict[str, Any]:
+    told = ("id", "stage", "attempt", "waits_for", "retry_at", "requested_at", "cause")
+    return {name: getattr(running, name) for name in told}
 
 
 def _inputs_of(result: PhaseGateResult) -> Inputs | None:

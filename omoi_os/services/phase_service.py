@@ -24,7 +24,14 @@ from omoi_os.domain.phases import (
 )
 from omoi_os.domain.tasks import CANCELLED
 from omoi_os.domain.verdict import GateStatus
-from omoi_os.errors import Conflict, GateClosed, InvalidInput, TransitionNotAllowed, UnknownPhase
+from omoi_os.errors import (
+    Conflict,
+    GateClosed,
+    GateUnderReview,
+    InvalidInput,
+    TransitionNotAllowed,
+    UnknownPhase,
+)
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.models.phase_history import PhaseHistory
 from omoi_os.models.task import Task
@@ -154,6 +161,7 @@ class PhaseService:
             InvalidInput: A forced move gives no reason, or a text cannot be stored.
             TransitionNotAllowed: The map does not lead there.
             GateClosed: The gate did not pass; `blocking_reasons`, `gate_status` and `result_id` say why.
+            GateUnderReview: It is being reviewed.
             Conflict: Somebody else moved the ticket meanwhile, or its evidence does not hold still.
         """
         target = parse_phase(request.to_phase)
@@ -195,14 +203,7 @@ class PhaseService:
         result = self._verdict(ticket_id, phase)
         if result.gate_status == GateStatus.PASSED:
             return result
-        reasons = result.blocking_reasons or []
-        raise GateClosed(
-            " ".join([f"the gate of {phase.value} is closed ({result.gate_status}).", *reasons[:1]]),
-            ticket_id=ticket_id,
-            result_id=result.id,
-            gate_status=result.gate_status,
-            blocking_reasons=reasons,
-        )
+        raise _closed(result)
 
     def carry_out(
         self,
@@ -250,6 +251,20 @@ class PhaseService:
         if over:
             error = f"{CANCELLED}the ticket went back to {over[0].value}"
             phases.end_tasks(driver_connection(session), ticket_id, over, error)
+
+
+def _closed(result: PhaseGateResult) -> GateClosed:
+    reasons = result.blocking_reasons or []
+    facts = {
+        "ticket_id": result.ticket_id,
+        "result_id": result.id,
+        "gate_status": result.gate_status,
+        "blocking_reasons": reasons,
+    }
+    gate = f"the gate of {result.phase_id}"
+    if result.gate_status == GateStatus.PENDING:
+        return GateUnderReview(f"{gate} is being reviewed; try again when the review is decided.", **facts)
+    return GateClosed(" ".join([f"{gate} is closed ({result.gate_status}).", *reasons[:1]]), **facts)
 
 
 def _check_allowed(ticket_id: str, place: Place, target: Phase, request: Move) -> None:

@@ -77,40 +77,45 @@ class ReviewRequests:
         self.gates = gates
         self.engine: Engine = engine or NoEngine()
 
-    def request(self, ticket_id: str, phase_id: str, asked: Asked) -> PhaseGateResult:
+    def request(self, ticket_id: str, phase_id: str | None, asked: Asked) -> PhaseGateResult:
         """Have a gate reviewed by a worker; one that is asked for or runs already is the answer.
+
+        Args:
+            phase_id: None for the phase in which the ticket is now.
 
         Raises:
             NotFound: There is no such ticket.
             UnknownPhase, PhaseHasNoGate: The message lists what can be named.
             IdempotencyKeyReused: The key stands for another request.
         """
-        phase = self._checked(ticket_id, phase_id, asked)
-        if (known := self._known(ticket_id, phase, asked)) is not None:
+        key = _key(ticket_id, phase_id, asked)
+        if (known := self._known(key)) is not None:
             return known
+        wanted = self._request(ticket_id, phase_id, asked)
         with self.db.get_session() as session:
-            review = self._ask(session, _request(ticket_id, phase, asked))
-        return self._keep_key(ticket_id, phase, asked, review)
+            review = self._ask(session, wanted, key=key)
+        return self._keep_key(key, review)
 
-    def validate(self, ticket_id: str, phase_id: str, asked: Asked) -> PhaseGateResult:
+    def validate(self, ticket_id: str, phase_id: str | None, asked: Asked) -> PhaseGateResult:
         """The verdict where the rules reach one; where a judge has to be asked, a worker does it.
+
+        What follows a verdict that is the answer here, if something is to follow, is the caller's to do
+        (`Consequences.follow`); workers do it where that caller is lost.
+
+        Args:
+            phase_id: As `request`.
 
         Raises:
             As `request`, and what `PhaseGateService.validate_gate` does.
         """
-        phase = self._checked(ticket_id, phase_id, asked)
-        if (known := self._known(ticket_id, phase, asked)) is not None:
-            return known
-        terms = ReviewTerms(validated_by=asked.by, force=asked.force)
-        wanted = _request(ticket_id, phase, asked)
-
-        def hand_over(opened: PhaseGateResult | None) -> PhaseGateResult:
-            with self.db.get_session() as session:
-                return self._ask(session, wanted, opened=opened)
-
-        review = self.gates.stages.review(ticket_id, phase, terms)
-        result = self.gates.inline.verdict_of_rules(review, hand_over)
-        return self._keep_key(ticket_id, phase, asked, result)
+        key = _key(ticket_id, phase_id, asked)
+        result = self._known(key)
+        if result is None:
+            result = self._keep_key(key, self._validated(ticket_id, phase_id, asked, key))
+        if asked.carry_on and result.gate_status != GateStatus.PENDING:
+            with self.db.single_statements() as connection:
+                reviews.let_follow(connection, result.id)
+        return result
 
     def hold_phase_of(self, session: Session, task_id: str) -> None:
         """Lock the ticket of a task that is about to end, before the task: see `phase_worked_on`."""
@@ -217,8 +222,30 @@ class ReviewRequests:
         more = str(found[limit - 1].seq) if len(found) > limit else None
         return ReviewPage(found[:limit], more)
 
+    def _validated(
+        self, ticket_id: str, phase_id: str | None, asked: Asked, key: _Key | None
+    ) -> PhaseGateResult:
+        wanted = self._request(ticket_id, phase_id, asked)
+
+        def hand_over(opened: PhaseGateResult | None) -> PhaseGateResult:
+            with self.db.get_session() as session:
+                return self._ask(session, wanted, opened=opened, key=key)
+
+        terms = ReviewTerms(validated_by=asked.by, force=asked.force)
+        review = self.gates.stages.review(ticket_id, wanted.phase_id, terms)
+        result = self.gates.inline.verdict_of_rules(review, hand_over)
+        if result.gate_status == GateStatus.PENDING and _wants_more(asked, result):
+            # Somebody else's, who has it: what is wanted beyond it must not be lost.
+            return hand_over(None)
+        return result
+
     def _ask(
-        self, session: Session, wanted: reviews.ReviewRequest, *, opened: PhaseGateResult | None = None
+        self,
+        session: Session,
+        wanted: reviews.ReviewRequest,
+        *,
+        opened: PhaseGateResult | None = None,
+        key: _Key | None = None,
     ) -> PhaseGateResult:
         """Ask in a transaction, and give back `opened`, which the caller had taken."""
         connection = driver_connection(session)
@@ -226,46 +253,77 @@ class ReviewRequests:
             raise no_ticket(wanted.ticket_id)
         if opened is not None:
             reviews.let_go(connection, opened)
+        # Whoever said the same at the same moment has asked by now, and perhaps was answered.
+        if key is not None and (kept := idempotency.find(connection, key.name)) is not None:
+            return self._of_key(key, kept)
         review, _ = reviews.request(connection, wanted)
         self.enqueue(session, review)
+        if key is not None:
+            idempotency.keep(connection, key.name, key.request, review.id)
         return review
 
-    def _checked(self, ticket_id: str, phase_id: str, asked: Asked) -> str:
-        check_id(ticket_id)
-        check_text("asked_by", asked.by, text_limit(PhaseGateResult.validated_by))
-        if asked.key is not None:
-            check_text("idempotency_key", asked.key, text_limit(IdempotencyKey.key))
-            if not asked.key.strip():
-                raise InvalidInput("idempotency_key: write at least one character", field="idempotency_key")
-        return self.gates.policies.of(parse_phase(phase_id)).phase
+    def _request(self, ticket_id: str, phase_id: str | None, asked: Asked) -> reviews.ReviewRequest:
+        phase = self._current_phase(ticket_id) if phase_id is None else phase_id
+        return reviews.ReviewRequest(
+            ticket_id,
+            self.gates.policies.of(parse_phase(phase)).phase,
+            asked.by,
+            Cause.REQUEST,
+            carry_on=asked.carry_on,
+            force=asked.force,
+        )
 
-    def _known(self, ticket_id: str, phase: str, asked: Asked) -> PhaseGateResult | None:
-        if asked.key is None:
+    def _current_phase(self, ticket_id: str) -> str:
+        with self.db.single_statements() as connection:
+            place = tickets.place_of(connection, ticket_id)
+        if place is None:
+            raise no_ticket(ticket_id)
+        return place.current
+
+    def _known(self, key: _Key | None) -> PhaseGateResult | None:
+        if key is None:
             return None
         with self.db.single_statements() as connection:
-            kept = idempotency.find(connection, asked.key)
-        return None if kept is None else self._of_key(kept, ticket_id, phase, asked)
+            kept = idempotency.find(connection, key.name)
+        return None if kept is None else self._of_key(key, kept)
 
-    def _keep_key(self, ticket_id: str, phase: str, asked: Asked, result: PhaseGateResult) -> PhaseGateResult:
-        if asked.key is None:
+    def _keep_key(self, key: _Key | None, result: PhaseGateResult) -> PhaseGateResult:
+        if key is None:
             return result
-        digest = _digest(ticket_id, phase, asked)
         with self.db.single_statements() as connection:
-            kept = idempotency.keep(connection, asked.key, digest, result.id)
+            kept = idempotency.keep(connection, key.name, key.request, result.id)
         # Somebody who said the same at the same moment may have been first.
-        return result if kept.result_id == result.id else self._of_key(kept, ticket_id, phase, asked)
+        return result if kept.result_id == result.id else self._of_key(key, kept)
 
-    def _of_key(self, kept: idempotency.KeptKey, ticket_id: str, phase: str, asked: Asked) -> PhaseGateResult:
-        if kept.request != _digest(ticket_id, phase, asked):
-            raise IdempotencyKeyReused(key=(asked.key or "")[:60])
+    def _of_key(self, key: _Key, kept: idempotency.KeptKey) -> PhaseGateResult:
+        if kept.request != key.request:
+            raise IdempotencyKeyReused(key=key.name[:60])
         return self.find(kept.result_id)
 
 
-def _request(ticket_id: str, phase: str, asked: Asked) -> reviews.ReviewRequest:
-    return reviews.ReviewRequest(
-        ticket_id, phase, asked.by, Cause.REQUEST, carry_on=asked.carry_on, force=asked.force
-    )
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A caller's name for a request, and the digest of what was said.
+
+    A phase that was left out stays so: when the answer was lost the ticket may have moved on.
+    """
+
+    name: str
+    request: str
 
 
-def _digest(ticket_id: str, phase: str, asked: Asked) -> str:
-    return digest_of([ticket_id, phase, asked.carry_on, asked.force])
+def _key(ticket_id: str, phase_id: str | None, asked: Asked) -> _Key | None:
+    """Also looks whether what was said can be kept."""
+    check_id(ticket_id)
+    check_text("asked_by", asked.by, text_limit(PhaseGateResult.validated_by))
+    if asked.key is None:
+        return None
+    check_text("idempotency_key", asked.key, text_limit(IdempotencyKey.key))
+    if not asked.key.strip():
+        raise InvalidInput("idempotency_key: write at least one character", field="idempotency_key")
+    phase = None if phase_id is None else parse_phase(phase_id).value
+    return _Key(asked.key, digest_of([ticket_id, phase, asked.carry_on, asked.force]))
+
+
+def _wants_more(asked: Asked, running: PhaseGateResult) -> bool:
+    return (asked.carry_on and not running.carry_on) or (asked.force and not running.force)

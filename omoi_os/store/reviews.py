@@ -114,6 +114,15 @@ _FOLLOWED: Final = """
 UPDATE phase_gate_results SET followed_at = clock_timestamp() WHERE id = %(id)s::text AND followed_at IS NULL
 """
 
+_LET_FOLLOW: Final = """
+UPDATE phase_gate_results SET carry_on = true WHERE id = %(id)s::text AND NOT carry_on AND followed_at IS NULL
+"""
+
+_BACKLOG: Final = f"""
+SELECT count(*), extract(epoch FROM clock_timestamp() - min(requested_at))::float8
+FROM phase_gate_results WHERE {WAITING}
+"""  # noqa: S608
+
 _PAGE: Final = f"""
 {_ALL} WHERE (%(ticket)s::text IS NULL OR ticket_id = %(ticket)s) AND (%(phase)s::text IS NULL OR phase_id = %(phase)s)
   AND (%(status)s::text IS NULL OR gate_status = %(status)s) AND (%(before)s::bigint IS NULL OR seq < %(before)s)
@@ -258,6 +267,11 @@ def find(connection: Connection[TupleRow], review_id: str, *, lock: bool = False
     return fetch_one(connection, PhaseGateResult, statement, {"id": review_id})
 
 
+def let_follow(connection: Connection[TupleRow], review_id: str) -> None:
+    """Have the policy's next thing follow a verdict that nothing has followed yet."""
+    connection.execute(_LET_FOLLOW, {"id": review_id})
+
+
 def mark_followed(connection: Connection[TupleRow], review_id: str) -> None:
     """Note that the policy's next thing was done, or that there was none."""
     connection.execute(_FOLLOWED, {"id": review_id})
@@ -297,6 +311,12 @@ def page(
     """Reviews and verdicts, the newest first, one more than `limit` where there are more."""
     values = {**wanted, "limit": limit + 1, "before": before}
     return fetch_all(connection, PhaseGateResult, _PAGE, values)
+
+
+def backlog(connection: Connection[TupleRow]) -> tuple[int, float | None]:
+    """How many reviews are the workers' now, and how many seconds ago the oldest was asked for."""
+    row = connection.execute(_BACKLOG).fetchone()
+    return (0, None) if row is None else (row[0], row[1])
 
 
 def is_used_up(review: PhaseGateResult) -> bool:

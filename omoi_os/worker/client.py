@@ -35,9 +35,13 @@ class EngineClient:
 
     def __init__(self, db: DatabaseService) -> None:
         self.db = db
+        self._has_tables = False
 
     def enqueue(self, session: Session, job: Job) -> None:
         """As `Engine.enqueue`. If it fails the workers find what is due: its row says that it waits."""
+        # No tables are made here: making their indexes beside running work would wait for this transaction.
+        if not self._can_be_used(session):
+            return
         try:
             with session.begin_nested():
                 self._client.enqueue_in_transaction(session, _options(job), *job.arguments)
@@ -46,6 +50,9 @@ class EngineClient:
 
     def cancel(self, workflow_id: str) -> None:
         """As `Engine.cancel`."""
+        with self.db.get_session() as session:
+            if not self._can_be_used(session):
+                return
         from dbos import error  # noqa: PLC0415 loads the engine
 
         with suppress(error.DBOSNonExistentWorkflowError):
@@ -53,7 +60,15 @@ class EngineClient:
 
     def prepare(self) -> None:
         """Load the engine and bring its tables up to date, so that the first request does not wait for it."""
+        migrate(self.db)
         _ = self._client
+
+    def _can_be_used(self, session: Session) -> bool:
+        """Whether some worker or server has made the engine's tables."""
+        if not self._has_tables:
+            known = session.scalar(text("SELECT to_regclass(:name)"), {"name": f"{SCHEMA}.workflow_status"})
+            self._has_tables = known is not None
+        return self._has_tables
 
     def close(self) -> None:
         """Close its connections."""
@@ -69,7 +84,6 @@ class EngineClient:
     def _client(self) -> DBOSClient:
         from dbos import DBOSClient, DBOSPortableJSONSerializer  # noqa: PLC0415 loads the engine
 
-        migrate(self.db)
         return DBOSClient(
             system_database_engine=self._engine,
             dbos_system_schema=SCHEMA,

@@ -18,5 +18,14 @@ async def health() -> Health:
 
 @router.get("/ready", operation_id="getReadiness")
 def ready(services: ServicesNow) -> Readiness:
-    """Whether the database answers and has this version's schema; 503 otherwise."""
-    return Readiness(status="ready", database="ok", schema_revision=services.db.check_ready())
+    """Whether the database answers and has this version's schema; 503 otherwise. Also how many workers live,
+    and for how long the oldest review has been pending."""
+    revision, fleet = services.db.check_ready(), services.fleet.look()
+    return Readiness(
+        status="ready",
+        database="ok",
+        schema_revision=revision,
+        workers=fleet.workers,
+        pending_reviews=fleet.reviews,
+        oldest_review_seconds=fleet.oldest_seconds,
+    )

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
 from omoi_os.api.dependencies import PhaseQuery, ServicesNow
 from omoi_os.api.schemas.gates import (
@@ -17,30 +15,16 @@ from omoi_os.api.schemas.gates import (
 )
 from omoi_os.api.strict import StrictRoute
 from omoi_os.bootstrap import Services
-from omoi_os.services.phase_gate import ReviewTerms
 
 router = APIRouter(prefix="/tickets", tags=["gates"], route_class=StrictRoute)
 results = APIRouter(prefix="/gate-results", tags=["gates"], route_class=StrictRoute)
 policies = APIRouter(prefix="/policies", tags=["gates"], route_class=StrictRoute)
 
 
-@router.post("/{ticket_id}/validate-gate", operation_id="validateGate")
-def validate_gate(
-    ticket_id: str,
-    services: ServicesNow,
-    phase_id: PhaseQuery = None,
-    force: Annotated[bool, Query(description="Measure anew even if nothing changed.")] = False,  # noqa: FBT002
-) -> GateResultOut:
-    """Review the phase: measure its evidence, decide, and record the verdict. Where nothing changed since the
-    last verdict, that one answers; where a review of the gate is running, it answers as `pending`."""
-    phase = _current_phase(services, ticket_id) if phase_id is None else phase_id
-    terms = ReviewTerms(force=force)
-    return answer_of(services.gates.validate_gate(ticket_id, phase, terms=terms))
-
-
 @router.get("/{ticket_id}/gate-status", operation_id="getGateStatus")
 def gate_status(ticket_id: str, services: ServicesNow, phase_id: PhaseQuery = None) -> GateStatusOut:
-    """What the gate has and lacks, and how the last review ended; nothing is measured."""
+    """What the gate has and lacks, how the last review ended, and how far a pending one is; nothing is
+    measured."""
     phase = _current_phase(services, ticket_id) if phase_id is None else phase_id
     return GateStatusOut(**services.gates.check_gate_requirements(ticket_id, phase))
 

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from omoi_os.api.schemas.base import Answer
+from omoi_os.api.schemas.reviews import ReviewProgress, RunningReview
+from omoi_os.domain.verdict import GateStatus
 from omoi_os.models.phase_gate_result import PhaseGateResult
 
 
@@ -51,14 +53,16 @@ class ConvergenceOut(Answer):
 
 
 class GateResultOut(Answer):
-    """What a review decided."""
+    """What a review decided, or how far it is."""
 
     gate_status: str
     requirements_met: bool
     blocking_reasons: list[str]
     result_id: str
+    ticket_id: str
     phase_id: str
     code: str | None
+    review: Annotated[ReviewProgress | None, Field(description="Of a pending review.")]
     findings: list[FindingOut]
     judge: Annotated[
         dict[str, Any] | None, Field(description="Whether a judge was asked, why, and what came of it.")
@@ -77,6 +81,7 @@ class GateStatusOut(Answer):
     missing_artifacts: list[str]
     validation_status: str
     gate_status: str
+    review: Annotated[RunningReview | None, Field(description="The one that is not decided yet.")]
     stale: bool
     stale_reasons: list[str]
     tasks_completed: bool
@@ -151,8 +156,10 @@ def answer_of(result: PhaseGateResult) -> GateResultOut:
         requirements_met=result.gate_status == "passed",
         blocking_reasons=result.blocking_reasons or [],
         result_id=result.id,
+        ticket_id=result.ticket_id,
         phase_id=result.phase_id,
         code=details.get("code"),
+        review=ReviewProgress.model_validate(result) if result.gate_status == GateStatus.PENDING else None,
         findings=[FindingOut.model_construct(**finding) for finding in details.get("findings", [])],
         judge=details.get("judge"),
         feedback=details.get("feedback"),
