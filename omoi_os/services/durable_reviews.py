@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from omoi_os import faults
 from omoi_os.domain.reviews import Again, Stage, Tried, again
-from omoi_os.domain.verdict import Finding, GateStatus, Outcome
+from omoi_os.domain.verdict import Finding, GateStatus, Outcome, Verdict
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.services.database import DatabaseService, driver_connection
 from omoi_os.services.gate.ground import Ground
@@ -110,7 +111,9 @@ class DurableReviews:
     def take(self, review_id: str, runner: str, *, judges: bool) -> Desk:
         """Take the review for an execution; whoever had it under the same name records nothing any more."""
         with self.db.single_statements() as connection:
+            faults.reached("take.before_commit", review_id)
             taken = reviews.take(connection, review_id, runner, lease=None, stage=Stage.MEASURING)
+            faults.reached("take.after_commit", review_id)
             if taken is not None and reviews.is_used_up(taken):
                 verdict, details = without_evidence(CRASHES)
                 reviews.end(connection, review_id, verdict, details, run=taken.run)
@@ -153,6 +156,8 @@ class DurableReviews:
             if handed is None:
                 return _state(State.LOST)
             self.requests.enqueue(session, handed, judges=True)
+            faults.reached("hand_on.before_commit", handed.id)
+        faults.reached("hand_on.after_commit", handed.id)
         return _state(State.HANDED_ON)
 
     def judge(self, desk: Desk, kept: Kept) -> Kept:
@@ -164,9 +169,11 @@ class DurableReviews:
         given = self.stages.read(review.question)
         if ground != measured.ground or not self._holds(review, given, measured):
             return _state(State.CHANGED)
+        faults.reached("stage.before_commit", desk.review_id)
         with self.db.single_statements() as connection:
             if not reviews.set_stage(connection, desk.taken, Stage.JUDGING):
                 return _state(State.LOST)
+        faults.reached("stage.after_commit", desk.review_id)
         judged = self.stages.judge(review, given, measured, source)
         findings = [finding.as_dict() for finding in judged.findings]
         return _state(State.OK, told=judged.as_dict(), findings=findings)
@@ -207,19 +214,27 @@ class DurableReviews:
 
     def _write(self, desk: Desk, review: Review, decision: gates.Decision, *, can_retry: bool) -> Kept:
         assert desk.taken is not None  # noqa: S101 - the callers looked
-        verdict = decision.verdict
+        later = self._again(desk.taken, review, decision.verdict, can_retry=can_retry)
+        commit = "record" if later is None else "put_off"
         with self.db.get_session() as session:
             connection = driver_connection(session)
             tickets.hold(connection, desk.taken.ticket_id, alone=True)
-            if verdict.status is GateStatus.INCONCLUSIVE:
-                tried = Tried(desk.taken.attempt, desk.taken.waits)
-                later = again(verdict.code, tried, review.policy, self.first_pause, can_retry=can_retry)
-                if later is not None:
-                    return self._put_off(session, desk.taken, verdict.code or "unknown", later)
-            result = gates.record_result(connection, decision)
-        if result is None:
-            return self._over(desk.review_id, otherwise=State.CHANGED)
-        return _state(State.DECIDED, gate_status=result.gate_status)
+            if later is not None:
+                written = self._put_off(session, desk.taken, decision.verdict.code or "unknown", later)
+            else:
+                result = gates.record_result(connection, decision)
+                written = None if result is None else _state(State.DECIDED, gate_status=result.gate_status)
+            faults.reached(f"{commit}.before_commit", desk.review_id)
+        faults.reached(f"{commit}.after_commit", desk.review_id)
+        return written or self._over(desk.review_id, otherwise=State.CHANGED)
+
+    def _again(
+        self, taken: PhaseGateResult, review: Review, verdict: Verdict, *, can_retry: bool
+    ) -> Again | None:
+        if verdict.status is not GateStatus.INCONCLUSIVE:
+            return None
+        tried = Tried(taken.attempt, taken.waits)
+        return again(verdict.code, tried, review.policy, self.first_pause, can_retry=can_retry)
 
     def _put_off(self, session: Any, taken: PhaseGateResult, code: str, later: Again) -> Kept:
         connection = driver_connection(session)

@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from omoi_os import faults
 from omoi_os.domain.inputs import digest_of
 from omoi_os.domain.phases import parse_phase
 from omoi_os.domain.policy import PHASE_GATE_REQUIREMENTS
@@ -90,6 +91,8 @@ class ReviewRequests:
             return known
         with self.db.get_session() as session:
             review = self._ask(session, _request(ticket_id, phase, asked))
+            faults.reached("request.before_commit", ticket_id)
+        faults.reached("request.after_commit", ticket_id)
         return self._keep_key(ticket_id, phase, asked, review)
 
     def validate(self, ticket_id: str, phase_id: str, asked: Asked) -> PhaseGateResult:

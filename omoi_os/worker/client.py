@@ -54,6 +54,11 @@ class EngineClient:
         """Load the engine and bring its tables up to date, so that the first request does not wait for it."""
         _ = self._client
 
+    def close(self) -> None:
+        """Give the connections back."""
+        if "_client" in self.__dict__:
+            self._client.destroy()
+
     @cached_property
     def _client(self) -> DBOSClient:
         from dbos import DBOSClient, DBOSPortableJSONSerializer  # noqa: PLC0415 loads the engine

@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 from dbos import DBOS
 
+from omoi_os import faults
 from omoi_os.services.database import DatabaseService, driver_connection
 from omoi_os.store import leases
 
@@ -90,6 +91,8 @@ class Leases:
                 return  # another worker is at it
             moved = resume_work_of(name)
             leases.end(connection, name)
+            faults.reached("take_over.before_commit", name)
+        faults.reached("take_over.after_commit", name)
         self.watch.forget(name)
         log.warning("worker_lost", executor_id=name, workflows=moved)
 

@@ -6,11 +6,14 @@ The engine knows its workflows from when this module is imported; `use` says wha
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import wraps
 from typing import Final
 
 import structlog
 from dbos import DBOS
 
+from omoi_os import faults
 from omoi_os.services.consequences import Consequences
 from omoi_os.services.durable_reviews import Desk, DurableReviews, Kept, State
 
@@ -85,28 +88,53 @@ async def _round(desk: Desk) -> Kept:
     return await record(desk, measured, judged) if judged["state"] == State.OK else judged
 
 
-@DBOS.step(name="collect")
+def _step[**P, T](
+    name: str, *, preemptible: bool = False
+) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
+    """A step of the engine, which keeps what the function returns."""
+
+    def decorate(work: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+        @wraps(work)
+        async def done(*args: P.args, **kwargs: P.kwargs) -> T:
+            found = await work(*args, **kwargs)
+            faults.reached(f"step_{name}.before_commit")
+            return found
+
+        kept = DBOS.step(name=name, preemptible=preemptible)(done)
+
+        @wraps(work)
+        async def known(*args: P.args, **kwargs: P.kwargs) -> T:
+            found = await kept(*args, **kwargs)
+            faults.reached(f"step_{name}.after_commit")
+            return found
+
+        return known
+
+    return decorate
+
+
+@_step("collect")
 async def collect(desk: Desk) -> Kept:
     return await asyncio.to_thread(_Tools.durable.collect, desk)
 
 
-@DBOS.step(name="snapshot")
+@_step("snapshot")
 async def snapshot(desk: Desk) -> Kept:
     return await asyncio.to_thread(_Tools.durable.snapshot, desk)
 
 
-@DBOS.step(name="measure")
+@_step("measure")
 async def measure(desk: Desk, ground: Kept) -> Kept:
     return await asyncio.to_thread(_Tools.durable.measure, desk, ground)
 
 
-@DBOS.step(name="hand_on")
+@_step("hand_on")
 async def hand_on(desk: Desk) -> Kept:
     return await asyncio.to_thread(_Tools.durable.hand_on, desk)
 
 
 # Asynchronous and preemptible: a step that is not would go on, and be paid for, after a cancellation.
-@DBOS.step(name="judge", preemptible=True)
+@_step("judge", preemptible=True)
 async def judge(desk: Desk, measured: Kept) -> Kept:
     asking = asyncio.ensure_future(asyncio.to_thread(_Tools.durable.judge, desk, measured))
     try:
@@ -117,16 +145,16 @@ async def judge(desk: Desk, measured: Kept) -> Kept:
         raise
 
 
-@DBOS.step(name="record")
+@_step("record")
 async def record(desk: Desk, measured: Kept, judged: Kept | None) -> Kept:
     return await asyncio.to_thread(_Tools.durable.record, desk, measured, judged)
 
 
-@DBOS.step(name="give_up")
+@_step("give_up")
 async def give_up(desk: Desk, *, restless: bool) -> Kept:
     return await asyncio.to_thread(_Tools.durable.give_up, desk, restless=restless)
 
 
-@DBOS.step(name="carry_on")
+@_step("carry_on")
 async def carry_on(review_id: str) -> str | None:
     return await asyncio.to_thread(_Tools.consequences.follow, review_id)
