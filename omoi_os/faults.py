@@ -1,13 +1,13 @@
 """Named points at which a process can be made to fail: for tests, and for drills of whoever runs a fleet.
 
-`OMOI_FAULTS="record.before_commit=kill:1,take.after_commit=hang:3"` kills the process when it passes the first
-point for the first time, and freezes it when it passes the other one for the third. The environment of a
-process says so at its start and nothing else can: no request, row or file reaches this. Without the variable a
-point is one look at an empty table.
+`OMOI_FAULTS="record.before_commit=kill:1,take.after_commit=hang:3"` kills the process when it passes the
+first point for the first time, and freezes it when it passes the other one for the third. The environment of
+a process says so at its start and nothing else can: no request, row or file reaches this. Without the
+variable a point is one look at an empty table.
 
-A point is `<commit>.before_commit`, when everything is said and nothing is sure, or `<commit>.after_commit`, when
-it is sure and nobody knows. After `@` may stand what the point has to be about, the id of a review or a ticket;
-instead of a number, `*` means each time.
+A point is `<commit>.before_commit`, when everything is said and nothing is sure, or `<commit>.after_commit`,
+when it is sure and nobody knows. After `@` may stand what the point has to be about: the id of a review,
+task, ticket or worker. Instead of a number, `*` means each time.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ import threading
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+import structlog
+
+log = structlog.get_logger(__name__)
 
 VARIABLE: Final = "OMOI_FAULTS"
 
@@ -92,6 +96,7 @@ def reached(point: str, about: str | None = None) -> None:
         fault.passed += 1
         if fault.passage not in (None, fault.passed):
             return
+    log.warning("fault_injected", point=point, kind=fault.kind.value, about=about)
     match fault.kind:
         case Kind.RAISE:
             raise FaultInjected(point)

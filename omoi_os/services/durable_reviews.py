@@ -220,7 +220,9 @@ class DurableReviews:
             connection = driver_connection(session)
             tickets.hold(connection, desk.taken.ticket_id, alone=True)
             if later is not None:
-                written = self._put_off(session, desk.taken, decision.verdict.code or "unknown", later)
+                written: Kept | None = self._put_off(
+                    session, desk.taken, decision.verdict.code or "unknown", later
+                )
             else:
                 result = gates.record_result(connection, decision)
                 written = None if result is None else _state(State.DECIDED, gate_status=result.gate_status)

@@ -41,12 +41,15 @@ RETURNING *
 """
 
 # Taken by its own workflow once more after a crash, by anybody where nobody has it, or has it any longer.
+# A workflow that handed the review on and crashed before the engine knew must not take it back from the next
+# one: an attempt would count twice, and a pause would be skipped.
 _TAKE: Final = """
 UPDATE phase_gate_results
 SET runner = %(runner)s::text, run = run + 1, takes = takes + 1, stage = %(stage)s::text, retry_at = NULL,
     lease_until = clock_timestamp() + make_interval(secs => %(lease)s::float8)
 WHERE id = %(id)s::text AND gate_status = 'pending'
   AND (runner IS NULL OR runner = %(runner)s::text OR lease_until < clock_timestamp())
+  AND (%(lease)s::float8 IS NOT NULL OR workflow_id = %(runner)s::text)
 RETURNING *
 """
 
@@ -61,7 +64,7 @@ SET runner = NULL, lease_until = NULL, stage = 'waiting', waits_for = %(code)s::
     attempt = attempt + %(counts)s::int, waits = CASE WHEN %(counts)s::int = 1 THEN 0 ELSE waits + 1 END,
     takes = 0, workflow_id = id || ':' || %(workflow)s::text,
     retry_at = clock_timestamp() + make_interval(secs => %(seconds)s::float8 * (0.5 + random() / 2))
-WHERE id = %(id)s::text AND gate_status = 'pending' AND run = %(run)s
+WHERE id = %(id)s::text AND gate_status = 'pending' AND run = %(run)s AND runner IS NOT NULL
 RETURNING extract(epoch FROM retry_at - clock_timestamp())::float8
 """
 
@@ -69,12 +72,14 @@ _HAND_ON: Final = """
 UPDATE phase_gate_results
 SET runner = NULL, lease_until = NULL, stage = 'queued', takes = 0,
     workflow_id = id || ':' || %(workflow)s::text
-WHERE id = %(id)s::text AND gate_status = 'pending' AND run = %(run)s
+WHERE id = %(id)s::text AND gate_status = 'pending' AND run = %(run)s AND runner IS NOT NULL
 RETURNING *
 """
 
+# Its workflow may have come by meanwhile, and have left.
 _LET_GO: Final = """
-UPDATE phase_gate_results SET runner = NULL, lease_until = NULL, stage = 'queued', takes = 0
+UPDATE phase_gate_results
+SET runner = NULL, lease_until = NULL, stage = 'queued', takes = 0, workflow_id = id || ':' || run
 WHERE id = %(id)s::text AND gate_status = 'pending' AND run = %(run)s
 """
 

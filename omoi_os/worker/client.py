@@ -54,6 +54,12 @@ class EngineClient:
         """Load the engine and bring its tables up to date, so that the first request does not wait for it."""
         _ = self._client
 
+    def resume_work_of(self, executor_id: str) -> None:
+        """Put the work that a worker has back into its queues."""
+        from omoi_os.worker.leases import resume_work_of  # noqa: PLC0415 loads the engine
+
+        resume_work_of(self._client, executor_id)
+
     def close(self) -> None:
         """Give the connections back."""
         if "_client" in self.__dict__:

@@ -14,7 +14,7 @@ from omoi_os.bootstrap import Services
 from omoi_os.services.durable_reviews import DurableReviews
 from omoi_os.settings import Settings
 from omoi_os.worker import engine, retention, reviews
-from omoi_os.worker.leases import BEAT, Leases, Watch
+from omoi_os.worker.leases import BEAT, Leases
 from omoi_os.worker.strays import OLDER, Strays
 
 log = structlog.get_logger(__name__)
@@ -53,7 +53,7 @@ def working(services: Services, load: engine.Load, pace: Pace = Pace()) -> Itera
         services.gates.stages, services.requests, first_pause=services.settings.retry_seconds
     )
     reviews.use(durable, services.consequences)
-    leases = Leases(services.db, name, Watch(pace.ttl))
+    leases = Leases(services.db, name, pace.ttl, reviews.running)
     engine.launch(services.db, name, load)
     stop = threading.Event()
     strays = Strays(services.db, services.requests, older=pace.strays)
@@ -70,6 +70,7 @@ def working(services: Services, load: engine.Load, pace: Pace = Pace()) -> Itera
         stop.set()
         for loop in loops:
             loop.join()
+        engine.hand_back(services.db, name)
         leases.end()
 
 

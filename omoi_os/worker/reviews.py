@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Final
 
 import structlog
@@ -16,6 +16,9 @@ from dbos import DBOS
 from omoi_os import faults
 from omoi_os.services.consequences import Consequences
 from omoi_os.services.durable_reviews import Desk, DurableReviews, Kept, State
+from omoi_os.worker.outages import through_outages
+
+_running: Final[list[str]] = []
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +51,20 @@ async def review(review_id: str, judges: bool) -> str:  # noqa: FBT001 - argumen
     """
     # No step: each execution takes the review anew, and the one before records nothing any more.
     runner = DBOS.workflow_id or ""
-    desk = await asyncio.to_thread(_Tools.durable.take, review_id, runner, judges=judges)
+    _running.append(runner)
+    try:
+        return await _review(review_id, runner, judges=judges)
+    finally:
+        _running.remove(runner)
+
+
+def running() -> set[str]:
+    """The workflows that this process executes."""
+    return set(_running)
+
+
+async def _review(review_id: str, runner: str, *, judges: bool) -> str:
+    desk = await through_outages(partial(_Tools.durable.take, review_id, runner, judges=judges))
     try:
         found = await _attempt(desk)
     except Exception:  # whatever was met, the review must come to an end
@@ -115,28 +131,28 @@ def _step[**P, T](
 
 @_step("collect")
 async def collect(desk: Desk) -> Kept:
-    return await asyncio.to_thread(_Tools.durable.collect, desk)
+    return await through_outages(partial(_Tools.durable.collect, desk))
 
 
 @_step("snapshot")
 async def snapshot(desk: Desk) -> Kept:
-    return await asyncio.to_thread(_Tools.durable.snapshot, desk)
+    return await through_outages(partial(_Tools.durable.snapshot, desk))
 
 
 @_step("measure")
 async def measure(desk: Desk, ground: Kept) -> Kept:
-    return await asyncio.to_thread(_Tools.durable.measure, desk, ground)
+    return await through_outages(partial(_Tools.durable.measure, desk, ground))
 
 
 @_step("hand_on")
 async def hand_on(desk: Desk) -> Kept:
-    return await asyncio.to_thread(_Tools.durable.hand_on, desk)
+    return await through_outages(partial(_Tools.durable.hand_on, desk))
 
 
 # Asynchronous and preemptible: a step that is not would go on, and be paid for, after a cancellation.
 @_step("judge", preemptible=True)
 async def judge(desk: Desk, measured: Kept) -> Kept:
-    asking = asyncio.ensure_future(asyncio.to_thread(_Tools.durable.judge, desk, measured))
+    asking = asyncio.ensure_future(through_outages(partial(_Tools.durable.judge, desk, measured)))
     try:
         return await asyncio.shield(asking)
     except asyncio.CancelledError:
@@ -147,14 +163,14 @@ async def judge(desk: Desk, measured: Kept) -> Kept:
 
 @_step("record")
 async def record(desk: Desk, measured: Kept, judged: Kept | None) -> Kept:
-    return await asyncio.to_thread(_Tools.durable.record, desk, measured, judged)
+    return await through_outages(partial(_Tools.durable.record, desk, measured, judged))
 
 
 @_step("give_up")
 async def give_up(desk: Desk, *, restless: bool) -> Kept:
-    return await asyncio.to_thread(_Tools.durable.give_up, desk, restless=restless)
+    return await through_outages(partial(_Tools.durable.give_up, desk, restless=restless))
 
 
 @_step("carry_on")
 async def carry_on(review_id: str) -> str | None:
-    return await asyncio.to_thread(_Tools.consequences.follow, review_id)
+    return await through_outages(partial(_Tools.consequences.follow, review_id))

@@ -62,7 +62,7 @@ FROM phase_gate_results r WHERE gate_status IN ('passed', 'failed')
 """
 
 _WRITING: Final = timedelta(seconds=2).total_seconds()
-"""A writer that is stopped between its statement's clock and its commit is not seen by a verdict meanwhile."""
+"""Of a writer that is stopped between its statement's clock and its commit, a verdict sees nothing."""
 
 
 def violations(fleet: Fleet) -> list[str]:
@@ -90,7 +90,9 @@ def decided_on_what_was_there(row: tuple[Any, ...]) -> bool:
         there = by_id.get(item["id"])
         if there is None or there["digest"] != item["digest"] or there["type"] != type_:
             return False
-        newer = [a for a in artifacts if a["type"] == type_ and (a["at"], a["seq"]) > (there["at"], there["seq"])]
+        newer = [
+            a for a in artifacts if a["type"] == type_ and (a["at"], a["seq"]) > (there["at"], there["seq"])
+        ]
         if any(a["at"] < decided_at.timestamp() - _WRITING for a in newer):
             return False
     return {item["type"] for item in artifacts} <= set(reviewed)
@@ -113,7 +115,9 @@ def steps(to: Phase) -> int:
 
 def reviews(fleet: Fleet) -> int:
     """Verdicts that passed or failed."""
-    return int(fleet.rows("SELECT count(*) FROM phase_gate_results WHERE gate_status IN ('passed', 'failed')")[0][0])
+    return int(
+        fleet.rows("SELECT count(*) FROM phase_gate_results WHERE gate_status IN ('passed', 'failed')")[0][0]
+    )
 
 
 __all__ = ["Story", "reviews", "violations"]

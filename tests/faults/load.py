@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
@@ -11,9 +12,10 @@ from enum import StrEnum
 from typing import Any, Final
 
 from omoi_os.domain.phases import WORK_PHASES, Phase
+from omoi_os.services.review_requests import Asked
 from omoi_os.services.tickets import NewTicket
-from tests.faults.fleet import Fleet, Member
 from tests.evidence_texts import CODE, TESTS, junit, lcov
+from tests.faults.fleet import Fleet, Member
 from tests.test_phase_gates import GOOD
 
 SHORT: Final = "# Scope\n\nToo little to be a document.\n"
@@ -195,15 +197,14 @@ class Writers:
                            artifact_content, collected_at, collected_by)
                        VALUES (gen_random_uuid()::text, %(ticket)s, %(phase)s, %(type)s, %(content)s::jsonb,
                                clock_timestamp(), 'a writer')""",
-                    {"ticket": ticket, "phase": phase, "type": item["type"], "content": _json(item["content"])},
+                    {
+                        "ticket": ticket,
+                        "phase": phase,
+                        "type": item["type"],
+                        "content": json.dumps(item["content"]),
+                    },
                 )
         self.written += 1
-
-
-def _json(value: object) -> str:
-    import json
-
-    return json.dumps(value)
 
 
 @contextmanager
@@ -249,8 +250,6 @@ WHERE gate_status = 'inconclusive' AND validation_result ->> 'code' IN ('review_
 
 
 def ask_again(fleet: Fleet, review: str, ticket: str, phase: str) -> int:
-    from omoi_os.services.review_requests import Asked
-
     fleet.services.requests.request(ticket, phase, Asked("a person", carry_on=True, key=f"after {review}"))
     return 1
 
@@ -271,12 +270,13 @@ def busy(fleet: Fleet) -> list[tuple[Any, ...]]:
 def stuck(fleet: Fleet) -> str:
     """What stands where, for a test that fails."""
     open_ = fleet.rows(
-        """SELECT r.ticket_id, r.phase_id, gate_status, carry_on, followed_at, runner, takes, workflow_id, attempt,
-                  waits_for, retry_at, validation_result ->> 'code',
+        """SELECT r.ticket_id, r.phase_id, gate_status, carry_on, followed_at, runner, takes, workflow_id,
+                  attempt, waits_for, retry_at, validation_result ->> 'code',
                   (SELECT status || ' ' || coalesce(executor_id, '') FROM dbos.workflow_status
                    WHERE workflow_uuid = workflow_id)
            FROM phase_gate_results r JOIN tickets t ON t.id = r.ticket_id
-           WHERE t.phase_id NOT IN ('PHASE_DONE', 'PHASE_BLOCKED') AND r.phase_id = t.phase_id ORDER BY seq LIMIT 5"""
+           WHERE t.phase_id NOT IN ('PHASE_DONE', 'PHASE_BLOCKED') AND r.phase_id = t.phase_id
+           ORDER BY seq LIMIT 5"""
     )
     tasks = fleet.rows(
         """SELECT k.ticket_id, k.phase_id, task_type, k.status, assigned_agent_id FROM tasks k

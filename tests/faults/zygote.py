@@ -39,7 +39,7 @@ def serve() -> dict[str, Any] | None:
         for line in lines:
             told = json.loads(line)
             if (pid := os.fork()) == 0:
-                return told
+                return dict(told)
             running.add(pid)
             print(json.dumps({"started": pid}), flush=True)
         while running:
