@@ -138,7 +138,7 @@ class Member:
         Raises:
             OSError: Nobody answers.
         """
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             text = None if body is None else json.dumps(body)
             connection.request(method, f"/api/v1{path}", text, {"content-type": "application/json"})
@@ -216,8 +216,11 @@ class Fleet:
             time.sleep(0.05)
 
     def last_words(self) -> str:
-        """What the processes said at last; for a test that fails."""
-        return "\n".join(f"--- {m.pid} {m.log.name}\n{m.said[-3000:]}" for m in self.members[-4:])
+        """What the processes do and said at last; for a test that fails."""
+        for member in self.members[-4:]:
+            member.send(signal.SIGUSR1)
+        time.sleep(0.5)
+        return "\n".join(f"--- {m.pid} {m.log.name}\n{m.said[-6000:]}" for m in self.members[-4:])
 
     def restart_server(self) -> None:
         """End PostgreSQL as `pg_ctl stop -m immediate` does; whoever needs it next starts it."""
@@ -243,6 +246,7 @@ class Fleet:
 
     def _start(self, arguments: list[str], fault: str, settings: dict[str, str]) -> Member:
         log = self.folder / f"{arguments[0]}-{len(list(self.folder.glob('*.log')))}.log"
+        log.touch()
         own = {"OMOI_HOME": str(self.folder / ".omoi"), "OMOI_WORKSPACE_ROOTS": str(self.folder)}
         told = environment(**HURRY, **own, **{faults.VARIABLE: fault}, **settings)
         member = Member(self.zygote, self.zygote.start(arguments, self.folder, log, told), log)

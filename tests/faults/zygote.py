@@ -6,6 +6,7 @@ with it end those that still run.
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import json
 import os
@@ -61,6 +62,7 @@ def become(told: dict[str, Any]) -> None:
     for number, descriptor in ((0, nothing), (1, log), (2, log)):
         os.dup2(descriptor, number)
     gc.unfreeze()
+    faulthandler.register(signal.SIGUSR1)  # where it hangs, for a test that fails
     faults.arm(os.environ.get(faults.VARIABLE, ""))
     sys.argv = ["omoi", *told["arguments"]]
     main()
