@@ -17,6 +17,12 @@ OUTAGES: Final = frozenset({"unavailable", "rate_limited", "budget_spent"})
 MOST_RUNS: Final = 5
 """Processes that may be lost over one attempt; a review that kills whoever takes it must end, too."""
 
+SUSPECT: Final = 2
+"""Processes lost over it after which a review waits for its turn: of those, one at a time is taken.
+
+A review that kills whoever takes it takes its neighbours with it. Alone, it is the only one that is counted.
+"""
+
 _TRY_AGAIN: Final = frozenset({"evidence_changed", "workspace_changed", "review_failed"})
 _LONGEST_WAIT: Final = 20.0
 """Doublings end here, in multiples of the first pause: 5 minutes for one of 15 seconds."""

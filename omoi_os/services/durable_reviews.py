@@ -68,11 +68,13 @@ class Desk:
     Attributes:
         taken: The review as this execution took it; None where it is not its own.
         judges: Whether a judge may be asked here.
+        early: It is to be taken later: it is suspected of crashes, and another one is being tried alone.
     """
 
     review_id: str
     taken: PhaseGateResult | None
     judges: bool
+    early: bool = False
     _held: ExitStack = field(default_factory=ExitStack)
     _source: tuple[Source, Ground] | None = None
 
@@ -118,7 +120,8 @@ class DurableReviews:
                 verdict, details = without_evidence(CRASHES)
                 reviews.end(connection, review_id, verdict, details, run=taken.run)
                 taken = None
-        return Desk(review_id, taken, judges)
+            early = taken is None and reviews.its_turn_comes(connection, review_id, runner)
+        return Desk(review_id, taken, judges, early)
 
     def collect(self, desk: Desk) -> Kept:
         """Turn what completed tasks handed in into artifacts."""

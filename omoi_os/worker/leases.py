@@ -38,10 +38,14 @@ class Watch:
     ttl: float = TTL
     clock: Callable[[], float] = time.monotonic
     _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
+    _looked: float = 0.0
 
     def silent(self, beats: Iterable[tuple[str, int]]) -> list[str]:
         """The names whose number has stood still for too long."""
         now, found = self.clock(), dict(beats)
+        if now - self._looked >= self.ttl / 2:
+            self._seen.clear()  # this process stood still itself, and perhaps the whole machine
+        self._looked = now
         self._seen = {
             name: seen if (seen := self._seen.get(name)) is not None and seen[0] == beat else (beat, now)
             for name, beat in found.items()

@@ -32,7 +32,7 @@ async def through_outages[T](work: Callable[[], T]) -> T:
         except Exception as error:
             if not is_outage(error):
                 raise
-            log.warning("database_lost", error=type(error).__name__, again_in=pause)
+            log.warning("database_lost", error=f"{type(error).__name__}: {error}"[:300], again_in=pause)
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
 

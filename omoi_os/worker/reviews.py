@@ -18,6 +18,9 @@ from omoi_os.services.consequences import Consequences
 from omoi_os.services.durable_reviews import Desk, DurableReviews, Kept, State
 from omoi_os.worker.outages import through_outages
 
+_TURN: Final = 0.5
+"""Seconds between two looks whether a review's turn has come."""
+
 _running: Final[list[str]] = []
 
 log = structlog.get_logger(__name__)
@@ -64,7 +67,9 @@ def running() -> set[str]:
 
 
 async def _review(review_id: str, runner: str, *, judges: bool) -> str:
-    desk = await through_outages(partial(_Tools.durable.take, review_id, runner, judges=judges))
+    take = partial(_Tools.durable.take, review_id, runner, judges=judges)
+    while (desk := await through_outages(take)).early:
+        await asyncio.sleep(_TURN)
     try:
         found = await _attempt(desk)
     except Exception:  # whatever was met, the review must come to an end
@@ -113,7 +118,7 @@ def _step[**P, T](
         @wraps(work)
         async def done(*args: P.args, **kwargs: P.kwargs) -> T:
             found = await work(*args, **kwargs)
-            faults.reached(f"step_{name}.before_commit")
+            faults.reached(f"step_{name}.before_commit", _about(*args))
             return found
 
         kept = DBOS.step(name=name, preemptible=preemptible)(done)
@@ -121,12 +126,16 @@ def _step[**P, T](
         @wraps(work)
         async def known(*args: P.args, **kwargs: P.kwargs) -> T:
             found = await kept(*args, **kwargs)
-            faults.reached(f"step_{name}.after_commit")
+            faults.reached(f"step_{name}.after_commit", _about(*args))
             return found
 
         return known
 
     return decorate
+
+
+def _about(first: object = None, *_: object) -> str | None:
+    return first.review_id if isinstance(first, Desk) else str(first)
 
 
 @_step("collect")

@@ -86,6 +86,7 @@ class Zygote:
             with self._told:
                 if "started" in told:
                     self._started.append(told["started"])
+                    self._codes.pop(told["started"], None)  # of an earlier process of that number
                 else:
                     self._codes[told["ended"]] = told["code"]
                 self._told.notify_all()
@@ -161,6 +162,7 @@ class Fleet:
     services: Services
     engine: EngineClient
     members: list[Member] = field(default_factory=list)
+    started: int = 0
 
     @classmethod
     def at(cls, zygote: Zygote, folder: Path) -> Self:
@@ -186,6 +188,12 @@ class Fleet:
         member = self._start(["serve", "--port", str(port)], fault, settings)
         member.port = port
         return member
+
+    def ready(self) -> None:
+        """Wait until all that were started do what they are for."""
+        begun = {True: "OmoiOS serves", False: "takes reviews"}
+        for member in self.members:
+            self.until(f"{member.log.name} has begun", lambda m=member: begun[bool(m.port)] in m.said)  # type: ignore[misc]
 
     def again(self, member: Member) -> Member:
         """A new process of the same kind in the place of one that is gone."""
@@ -245,10 +253,11 @@ class Fleet:
         self.server.stop()
 
     def _start(self, arguments: list[str], fault: str, settings: dict[str, str]) -> Member:
-        log = self.folder / f"{arguments[0]}-{len(list(self.folder.glob('*.log')))}.log"
+        self.started += 1
+        log = self.folder / f"{arguments[0]}-{self.started}.log"
         log.touch()
         own = {"OMOI_HOME": str(self.folder / ".omoi"), "OMOI_WORKSPACE_ROOTS": str(self.folder)}
-        told = environment(**HURRY, **own, **{faults.VARIABLE: fault}, **settings)
+        told = environment(**{**HURRY, **own, faults.VARIABLE: fault, **settings})
         member = Member(self.zygote, self.zygote.start(arguments, self.folder, log, told), log)
         self.members.append(member)
         return member

@@ -9,25 +9,14 @@ import pytest
 
 from tests.faults.checks import reviews, violations
 from tests.faults.fleet import Fleet
-from tests.faults.load import REVIEWS, Story, at_work, new_ticket, settle, simple_templates
+from tests.faults.load import at_work, settle, some_tickets
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200)]
 
 
-def tickets(fleet: Fleet, reviews: int) -> int:
-    """As many tickets as make so many reviews; returns how many."""
-    simple_templates(fleet)
-    made = planned = 0
-    while planned < reviews:
-        story = [Story.GOOD, Story.GOOD, Story.MENDED, Story.HOPELESS][made % 4]
-        new_ticket(fleet, story)
-        made, planned = made + 1, planned + REVIEWS[story]
-    return made
-
-
 def test_kills_at_random_moments_lose_no_review_and_decide_none_twice(fleet: Fleet, scale: float) -> None:
     wanted, kills = int(200 * scale), int(20 * scale)
-    tickets(fleet, wanted)
+    some_tickets(fleet, wanted)
     for _ in range(3):
         fleet.worker()
     apis = [fleet.api()]
