@@ -108,7 +108,8 @@ def result_of(title: str, task: dict[str, Any]) -> dict[str, Any]:
 
 def work_off(fleet: Fleet, ticket: str) -> None:
     """Complete the tasks of a ticket in its phase as its story says, without an agent and without HTTP."""
-    statement = """SELECT k.id, k.phase_id, k.task_type, t.title FROM tasks k JOIN tickets t ON t.id = k.ticket_id
+    statement = """SELECT k.id, k.phase_id, k.task_type, t.title
+                   FROM tasks k JOIN tickets t ON t.id = k.ticket_id
                    WHERE t.id = %(id)s AND k.phase_id = t.phase_id AND k.status <> 'completed'"""
     for id_, phase, type_, title in fleet.rows(statement, {"id": ticket}):
         fleet.services.queue.assign_task(id_, "an agent")
