@@ -160,8 +160,9 @@ def _secrets(settings: Settings) -> tuple[str, ...]:
 
 @contextmanager
 def _database(settings: Settings) -> Iterator[DatabaseService]:
+    idle = 2 * settings.lease_seconds  # about when others take over what a frozen worker was doing
     if settings.database_url is not None:
-        db = DatabaseService(settings.database_url, pool_size=settings.pool_size)
+        db = DatabaseService(settings.database_url, pool_size=settings.pool_size, idle_seconds=idle)
         try:
             yield db
         finally:
@@ -170,7 +171,12 @@ def _database(settings: Settings) -> Iterator[DatabaseService]:
     _make_home(settings.home)
     server = EmbeddedPostgres(settings.home / "pg")
     try:
-        db = DatabaseService(server.ensure(), pool_size=settings.pool_size, before_connect=server.ensure)
+        db = DatabaseService(
+            server.ensure(),
+            pool_size=settings.pool_size,
+            idle_seconds=idle,
+            before_connect=server.ensure,
+        )
         try:
             yield db
         finally:

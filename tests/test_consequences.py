@@ -60,16 +60,15 @@ def attach_text(services: Services, ticket_id: str, text: str) -> None:
 
 def decide(services: Services, ticket_id: str) -> str:
     """Decide the ticket's open review, as a worker would; returns its id."""
-    with services.db.get_session() as session:
-        pending = PhaseGateResult.gate_status == "pending", PhaseGateResult.ticket_id == ticket_id
-        review_id = session.scalars(select(PhaseGateResult.id).where(*pending)).one()
+    (review,) = services.requests.list(ticket_id=ticket_id, status="pending").reviews
+    assert review.workflow_id is not None
     durable = DurableReviews(services.gates.stages, services.requests)
-    desk = durable.take(review_id, "worker", judges=True)
+    desk = durable.take(review.id, review.workflow_id, judges=True)
     ground = durable.snapshot(desk)
     measured = durable.measure(desk, ground)["measured"]
     assert durable.record(desk, measured, None)["state"] == "decided"
     desk.clear()
-    return review_id
+    return review.id
 
 
 def place(services: Services, ticket_id: str) -> str:

@@ -20,7 +20,7 @@ from omoi_os.models import Event, PhaseGateResult
 from omoi_os.models.phases import Phase
 from omoi_os.services.calibration import CalibrationService
 from omoi_os.services.database import DatabaseService
-from omoi_os.services.durable_reviews import FAILED, NO_DATABASE, Desk, DurableReviews
+from omoi_os.services.durable_reviews import FAILED, Desk, DurableReviews
 from omoi_os.services.gate.judged import Judging
 from omoi_os.services.gate.record import RESTLESS
 from omoi_os.services.tickets import NewTicket, TicketService
@@ -77,6 +77,13 @@ def steps_of(services: Services) -> DurableReviews:
     return DurableReviews(services.gates.stages, services.requests, first_pause=60.0)
 
 
+def taken(steps: DurableReviews, review_id: str, *, judges: bool = False) -> Desk:
+    """Take a review as its own workflow does, once more where it was taken before."""
+    workflow = steps.requests.find(review_id).workflow_id
+    assert workflow is not None
+    return steps.take(review_id, workflow, judges=judges)
+
+
 def waiting(services: Services, ticket: str) -> PhaseGateResult:
     (review,) = services.requests.list(ticket_id=ticket, status="pending").reviews
     return review
@@ -106,14 +113,14 @@ def through_json(kept: dict[str, Any]) -> dict[str, Any]:
 def test_the_steps_decide_once_and_say_so_again(services: Services) -> None:
     ticket = worked_off(services)
     steps, review = steps_of(services), waiting(services, ticket)
-    desk = steps.take(review.id, "w", judges=False)
+    desk = taken(steps, review.id)
     ground = steps.snapshot(desk)
     measured = steps.measure(desk, ground)["measured"]
     first = steps.record(desk, measured, None)
     assert first == {"state": "decided", "gate_status": "passed"}
     # A crash after the commit: the step runs again.
     assert steps.record(desk, measured, None) == first
-    again = steps.take(review.id, "w", judges=False)
+    again = taken(steps, review.id)
     assert again.taken is None
     assert steps.record(again, measured, None) == first
     with services.db.get_session() as session:
@@ -124,10 +131,10 @@ def test_the_steps_decide_once_and_say_so_again(services: Services) -> None:
 def test_an_execution_that_was_overtaken_changes_nothing(services: Services) -> None:
     ticket = worked_off(services)
     steps, review = steps_of(services), waiting(services, ticket)
-    frozen = steps.take(review.id, "w", judges=False)
+    frozen = taken(steps, review.id)
     ground = steps.snapshot(frozen)
     measured = steps.measure(frozen, ground)["measured"]
-    new = steps.take(review.id, "w", judges=False)
+    new = taken(steps, review.id)
     assert steps.record(frozen, measured, None)["state"] in ("lost", "changed")
     assert steps.hand_on(frozen)["state"] == "lost"
     assert steps.give_up(frozen, FAILED)["state"] in ("lost", "changed")
@@ -138,8 +145,8 @@ def test_an_execution_that_was_overtaken_changes_nothing(services: Services) -> 
 def test_nobody_else_can_take_a_review_that_a_worker_has(services: Services) -> None:
     ticket = worked_off(services)
     steps, review = steps_of(services), waiting(services, ticket)
-    assert steps.take(review.id, "one", judges=False).taken is not None
-    other = steps.take(review.id, "other", judges=False)
+    assert taken(steps, review.id).taken is not None
+    other = steps.take(review.id, "another", judges=False)
     assert other.taken is None
     assert run(steps, other)["state"] == "lost"
 
@@ -147,7 +154,7 @@ def test_nobody_else_can_take_a_review_that_a_worker_has(services: Services) -> 
 def test_evidence_that_changed_after_it_was_measured_is_measured_again(services: Services) -> None:
     ticket = worked_off(services)
     steps, review = steps_of(services), waiting(services, ticket)
-    desk = steps.take(review.id, "w", judges=False)
+    desk = taken(steps, review.id)
     measured = steps.measure(desk, steps.snapshot(desk))["measured"]
     attach_text(services, ticket, "no")
     assert steps.record(desk, measured, None) == {"state": "changed"}
@@ -158,14 +165,14 @@ def test_a_judge_is_asked_in_its_own_queue_and_about_what_was_measured(services:
     judge = OneJudge()
     ticket = worked_off(services)
     steps, review = with_judge(services, judge), waiting(services, ticket)
-    desk = steps.take(review.id, "w", judges=False)
+    desk = taken(steps, review.id)
     measured = steps.measure(desk, steps.snapshot(desk))["measured"]
     assert measured["asks"] is True
     assert steps.hand_on(desk)["state"] == "handed_on"
     handed = waiting(services, ticket)
     assert handed.workflow_id != review.workflow_id
     assert (handed.runner, handed.stage) == (None, "queued")
-    later = steps.take(review.id, "j", judges=True)
+    later = taken(steps, review.id, judges=True)
     assert run(steps, later) == {"state": "decided", "gate_status": "passed"}
     assert len(judge.asked) == 1
 
@@ -175,7 +182,7 @@ def test_a_killed_conversation_has_the_same_name_when_it_goes_on(services: Servi
     ticket = worked_off(services)
     steps, review = with_judge(services, judge), waiting(services, ticket)
     for _ in range(2):
-        desk = steps.take(review.id, "w", judges=True)
+        desk = taken(steps, review.id, judges=True)
         measured = steps.measure(desk, steps.snapshot(desk))["measured"]
         steps.judge(desk, through_json(measured))
     assert judge.asked[0] == judge.asked[1] is not None
@@ -186,7 +193,7 @@ def test_evidence_that_changes_while_the_judge_reads_is_judged_again(services: S
     ticket = worked_off(services)
     steps, review = with_judge(services, judge), waiting(services, ticket)
     judge.before = lambda: attach_text(services, ticket, "Something else entirely.")
-    desk = steps.take(review.id, "w", judges=True)
+    desk = taken(steps, review.id, judges=True)
     assert run(steps, desk) == {"state": "changed"}
     assert run(steps, desk)["gate_status"] == "failed"  # by the rules, and no judge is paid for it
     assert len(judge.asked) == 1
@@ -197,21 +204,21 @@ def test_an_outage_of_any_length_leads_to_no_verdict_and_uses_up_no_attempt(serv
     ticket = worked_off(services)
     steps, review = with_judge(services, judge), waiting(services, ticket)
     for waits in range(1, 30):
-        desk = steps.take(review.id, f"w{waits}", judges=True)
+        desk = taken(steps, review.id, judges=True)
         assert run(steps, desk)["state"] == "handed_on"
         now = services.requests.find(review.id)
         assert (now.gate_status, now.stage, now.waits_for) == ("pending", "waiting", "unavailable")
         assert (now.attempt, now.waits) == (0, waits)
         assert now.retry_at is not None
     judge.answer = Opinion((MET,))
-    assert run(steps, steps.take(review.id, "w", judges=True))["gate_status"] == "passed"
+    assert run(steps, taken(steps, review.id, judges=True))["gate_status"] == "passed"
 
 
 def test_a_judge_that_comes_to_nothing_is_tried_as_often_as_the_policy_says(services: Services) -> None:
     judge = OneJudge(no_opinion("stuck", "it repeats itself", can_retry=True))
     ticket = worked_off(services)
     steps, review = with_judge(services, judge), waiting(services, ticket)
-    states = [run(steps, steps.take(review.id, f"w{n}", judges=True))["state"] for n in range(3)]
+    states = [run(steps, taken(steps, review.id, judges=True))["state"] for n in range(3)]
     assert states == ["handed_on", "handed_on", "decided"]
     ended = services.requests.find(review.id)
     assert (ended.gate_status, (ended.validation_result or {})["code"]) == ("inconclusive", "stuck")
@@ -222,15 +229,15 @@ def test_what_a_person_must_mend_ends_at_once(services: Services) -> None:
     judge = OneJudge(no_opinion("misconfigured", "there is no such model"))
     ticket = worked_off(services)
     steps, review = with_judge(services, judge), waiting(services, ticket)
-    assert run(steps, steps.take(review.id, "w", judges=True))["gate_status"] == "inconclusive"
+    assert run(steps, taken(steps, review.id, judges=True))["gate_status"] == "inconclusive"
 
 
 def test_a_review_that_loses_every_process_ends(services: Services) -> None:
     ticket = worked_off(services)
     steps, review = steps_of(services), waiting(services, ticket)
     for _ in range(MOST_RUNS):
-        assert steps.take(review.id, "w", judges=False).taken is not None
-    assert steps.take(review.id, "w", judges=False).taken is None
+        assert taken(steps, review.id).taken is not None
+    assert taken(steps, review.id).taken is None
     ended = services.requests.find(review.id)
     assert (ended.gate_status, (ended.validation_result or {})["code"]) == ("inconclusive", "review_crashes")
 
@@ -238,31 +245,27 @@ def test_a_review_that_loses_every_process_ends(services: Services) -> None:
 def test_an_attempt_that_raises_is_tried_again_and_ends_too(services: Services) -> None:
     ticket = worked_off(services)
     steps, review = steps_of(services), waiting(services, ticket)
-    states = [steps.give_up(steps.take(review.id, f"w{n}", judges=False), FAILED)["state"] for n in range(3)]
+    states = [steps.give_up(taken(steps, review.id), FAILED)["state"] for n in range(3)]
     assert states == ["handed_on", "handed_on", "decided"]
     assert services.requests.find(review.id).gate_status == "inconclusive"
 
 
-def test_restless_evidence_is_an_attempt_and_an_outage_of_the_database_is_none(services: Services) -> None:
+def test_restless_evidence_is_an_attempt(services: Services) -> None:
     ticket = worked_off(services)
     steps, review = steps_of(services), waiting(services, ticket)
-    steps.give_up(steps.take(review.id, "a", judges=False), RESTLESS)
+    steps.give_up(taken(steps, review.id), RESTLESS)
     assert services.requests.find(review.id).attempt == 1
-    for name in "bcdefgh":
-        steps.give_up(steps.take(review.id, name, judges=False), NO_DATABASE)
-    now = services.requests.find(review.id)
-    assert (now.attempt, now.gate_status) == (1, "pending")
 
 
 def test_nothing_changed_so_the_last_verdict_answers_and_no_judge_is_paid(services: Services) -> None:
     judge = OneJudge()
     ticket = worked_off(services)
     steps, review = with_judge(services, judge), waiting(services, ticket)
-    run(steps, steps.take(review.id, "w", judges=True))
+    run(steps, taken(steps, review.id, judges=True))
     hand_in(services, ticket)  # one task more, with the same evidence
     again = waiting(services, ticket)
     assert again.id != review.id
-    assert run(steps, steps.take(again.id, "w", judges=True))["gate_status"] == "passed"
+    assert run(steps, taken(steps, again.id, judges=True))["gate_status"] == "passed"
     assert len(judge.asked) == 1
     repeated = services.requests.find(again.id)
     assert (repeated.validation_result or {})["same_as"] == review.id
@@ -273,9 +276,9 @@ def test_nothing_changed_so_the_last_verdict_answers_and_no_judge_is_paid(servic
 def test_a_verdict_that_is_gone_cannot_be_repeated(services: Services) -> None:
     ticket = worked_off(services)
     steps, review = steps_of(services), waiting(services, ticket)
-    run(steps, steps.take(review.id, "w", judges=False))
+    run(steps, taken(steps, review.id))
     hand_in(services, ticket)
-    desk = steps.take(waiting(services, ticket).id, "w", judges=False)
+    desk = taken(steps, waiting(services, ticket).id)
     measured = steps.measure(desk, steps.snapshot(desk))["measured"]
     assert measured["same_as"] == review.id
     with services.db.get_session() as session:
@@ -288,11 +291,11 @@ def test_force_measures_anew(services: Services) -> None:
     judge = OneJudge()
     ticket = worked_off(services)
     steps, review = with_judge(services, judge), waiting(services, ticket)
-    run(steps, steps.take(review.id, "w", judges=True))
+    run(steps, taken(steps, review.id, judges=True))
     hand_in(services, ticket)
     with services.db.get_session() as session:
         session.execute(update(PhaseGateResult).where(PhaseGateResult.id != review.id).values(force=True))
-    run(steps, steps.take(waiting(services, ticket).id, "w", judges=True))
+    run(steps, taken(steps, waiting(services, ticket).id, judges=True))
     assert len(judge.asked) == 2
 
 
@@ -315,12 +318,12 @@ def test_a_snapshot_that_was_lost_with_its_process_is_taken_again(
     document.write_text(REQUIREMENTS)
     ticket = in_workspace(services, workspace)
     steps, review = steps_of(services), waiting(services, ticket)
-    lost = steps.take(review.id, "w", judges=False)
+    lost = taken(steps, review.id)
     ground = through_json(steps.snapshot(lost))
-    desk = steps.take(review.id, "w", judges=False)  # the process is another one
+    desk = taken(steps, review.id)  # the process is another one
     measured = steps.measure(desk, ground)["measured"]
     document.write_text("Nothing is left of it.")
-    after_crash = steps.take(review.id, "w", judges=False)
+    after_crash = taken(steps, review.id)
     assert steps.measure(after_crash, ground) == {"state": "changed"}
     # What was measured is what is decided, also where the workspace is another one by now: then it is stale.
     assert steps.record(after_crash, measured, None)["gate_status"] == "passed"
@@ -333,7 +336,7 @@ def test_a_snapshot_that_was_lost_with_its_process_is_taken_again(
 def test_a_cancelled_review_stays_cancelled(services: Services) -> None:
     ticket = worked_off(services)
     steps, review = steps_of(services), waiting(services, ticket)
-    desk = steps.take(review.id, "w", judges=False)
+    desk = taken(steps, review.id)
     measured = steps.measure(desk, steps.snapshot(desk))["measured"]
     services.requests.cancel(review.id, cancelled_by="ada")
     assert steps.record(desk, measured, None) == {"state": "decided", "gate_status": "inconclusive"}
@@ -345,7 +348,7 @@ def test_who_stops_waiting_stops_the_judge(services: Services) -> None:
     judge = OneJudge()
     ticket = worked_off(services)
     steps, review = with_judge(services, judge), waiting(services, ticket)
-    desk = steps.take(review.id, "w", judges=True)
+    desk = taken(steps, review.id, judges=True)
     measured = steps.measure(desk, steps.snapshot(desk))["measured"]
     steps.judge(desk, measured)
     steps.stop_judge(desk, measured)
@@ -356,5 +359,5 @@ def test_who_stops_waiting_stops_the_judge(services: Services) -> None:
 def test_every_phase_with_a_gate_can_be_reviewed_in_steps(services: Services, phase: Phase) -> None:
     ticket = worked_off(services, phase)
     steps = steps_of(services)
-    desk = steps.take(waiting(services, ticket).id, "w", judges=False)
+    desk = taken(steps, waiting(services, ticket).id)
     assert run(steps, desk) == {"state": "decided", "gate_status": "passed"}

@@ -32,7 +32,7 @@ from omoi_os.settings import Settings
 from omoi_os.store import idempotency, reviews, tickets
 from tests.phase_tickets import attach, ready_ticket
 from tests.test_consequences import PHASE, attach_text, place, worked_off
-from tests.test_durable_reviews import OneJudge, run, steps_of, waiting, with_judge
+from tests.test_durable_reviews import OneJudge, run, steps_of, taken, waiting, with_judge
 from tests.workers import until
 
 ADA = Asked("ada")
@@ -125,7 +125,7 @@ def test_a_request_that_races_with_a_decision_is_not_lost(services: Services) ->
     ends = {"decided before": 0, "decided after": 0}
     for number in range(40):
         ticket = worked_off(services, good=False)
-        desk = steps.take(waiting(services, ticket).id, "w", judges=False)
+        desk = taken(steps, waiting(services, ticket).id, judges=False)
         measured = steps.measure(desk, steps.snapshot(desk))["measured"]
 
         def ask(ticket: str = ticket, number: int = number) -> str:
@@ -147,9 +147,9 @@ def test_a_request_that_races_with_a_decision_is_not_lost(services: Services) ->
 def test_a_force_that_comes_while_the_last_verdict_is_repeated_is_not_lost(services: Services) -> None:
     judge = OneJudge()
     steps, ticket = with_judge(services, judge), worked_off(services)
-    run(steps, steps.take(waiting(services, ticket).id, "w", judges=True))
+    run(steps, taken(steps, waiting(services, ticket).id, judges=True))
     services.requests.request(ticket, PHASE, ADA)
-    desk = steps.take(waiting(services, ticket).id, "w", judges=True)
+    desk = taken(steps, waiting(services, ticket).id, judges=True)
     measured = steps.measure(desk, steps.snapshot(desk))["measured"]
     assert measured["same_as"]
     services.requests.request(ticket, PHASE, Asked("bob", force=True))
@@ -217,7 +217,7 @@ def test_where_a_judge_is_needed_a_worker_does_it_and_what_is_wanted_is_added(se
     steps, ticket = with_judge(services, judge), ready_ticket(services.db, PHASE)
     said = services.requests.validate(ticket, None, ADA)
     assert (said.gate_status, judge.asked) == ("pending", [])
-    desk = steps.take(said.id, "w", judges=True)
+    desk = taken(steps, said.id, judges=True)
     more = services.requests.validate(ticket, None, Asked("bob", carry_on=True, force=True))
     assert (more.id, more.carry_on, more.force) == (said.id, True, True)
     assert run(steps, desk)["state"] == "decided"
@@ -234,7 +234,7 @@ def test_a_key_said_twice_asks_once(services: Services) -> None:
     steps, ticket = with_judge(services, judge), ready_ticket(services.db, PHASE)
     keyed = Asked("ada", key="k-1")
     first = services.requests.request(ticket, PHASE, keyed)
-    run(steps, steps.take(first.id, "w", judges=True))
+    run(steps, taken(steps, first.id, judges=True))
     again = services.requests.request(ticket, PHASE, keyed)
     assert (again.id, again.gate_status) == (first.id, "passed")
     attach_text(services, ticket, "something else")
@@ -335,7 +335,7 @@ def test_of_those_who_cancel_and_decide_at_once_one_wins(services: Services) -> 
     steps = steps_of(services)
     for _ in range(20):
         ticket = worked_off(services)
-        desk = steps.take(waiting(services, ticket).id, "w", judges=False)
+        desk = taken(steps, waiting(services, ticket).id, judges=False)
         measured = steps.measure(desk, steps.snapshot(desk))["measured"]
 
         def cancel(review: str = desk.review_id) -> str:

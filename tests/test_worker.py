@@ -164,29 +164,44 @@ def test_what_is_over_is_forgotten_and_what_is_not_stays(services: Services) -> 
     assert services.requests.find(review.id).gate_status == "passed"
 
 
+class Seen:
+    """A watch that looks every second."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.watch = Watch(ttl=10.0, clock=lambda: self.now)
+
+    def until(self, end: float, *beats: tuple[str, int]) -> list[str]:
+        """Who is silent at `end`."""
+        while self.now < end:
+            self.watch.silent(beats)
+            self.now += 1.0
+        return self.watch.silent(beats)
+
+
 def test_a_peer_is_dead_when_its_number_stands_still_for_long_enough() -> None:
-    now = [0.0]
-    watch = Watch(ttl=10.0, clock=lambda: now[0])
-    assert watch.silent([("a", 1), ("b", 1)]) == []
-    now[0] = 9.0
-    assert watch.silent([("a", 1), ("b", 2)]) == []
-    now[0] = 10.0
-    assert watch.silent([("a", 1), ("b", 2)]) == ["a"]
-    now[0] = 19.0
-    assert watch.silent([("a", 2), ("b", 2)]) == ["b"]
+    seen = Seen()
+    assert seen.until(9.0, ("a", 1), ("b", 1)) == []
+    assert seen.until(10.0, ("a", 1), ("b", 2)) == ["a"]
+    assert seen.until(18.0, ("a", 2), ("b", 2)) == []
+    assert seen.until(19.0, ("a", 2), ("b", 2)) == ["b"]
 
 
 def test_an_error_of_the_database_makes_nobody_dead() -> None:
-    now = [0.0]
-    watch = Watch(ttl=10.0, clock=lambda: now[0])
-    watch.silent([("a", 1)])
-    now[0] = 100.0
-    watch.forget()
-    assert watch.silent([("a", 1)]) == []
-    now[0] = 109.0
-    assert watch.silent([("a", 1)]) == []
-    now[0] = 110.0
-    assert watch.silent([("a", 1)]) == ["a"]
+    seen = Seen()
+    seen.until(9.0, ("a", 1))
+    seen.watch.forget()
+    assert seen.until(18.0, ("a", 1)) == []
+    assert seen.until(20.0, ("a", 1)) == ["a"]
+
+
+def test_whoever_stood_still_itself_takes_nobody_for_dead() -> None:
+    seen = Seen()
+    seen.until(5.0, ("a", 1))
+    seen.now = 500.0
+    assert seen.watch.silent([("a", 1)]) == []
+    assert seen.until(509.0, ("a", 1)) == []
+    assert seen.until(511.0, ("a", 1)) == ["a"]
 
 
 def test_the_work_of_a_dead_worker_is_done_by_another(services: Services) -> None:
@@ -210,7 +225,7 @@ def test_the_work_of_a_dead_worker_is_done_by_another(services: Services) -> Non
 
 
 def test_a_beat_says_that_this_worker_lives(services: Services) -> None:
-    leases = Leases(services.db, "me", Watch(ttl=60))
+    leases = Leases(services.db, "me", 60)
     for _ in range(3):
         leases.beat()
     with services.db.get_session() as session:

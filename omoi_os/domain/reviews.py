@@ -11,11 +11,17 @@ from omoi_os.domain.phases import PHASE_SEQUENCE, Phase
 from omoi_os.domain.policy import Advance, PhasePolicy
 from omoi_os.domain.verdict import Finding, GateStatus, Outcome
 
-OUTAGES: Final = frozenset({"unavailable", "rate_limited", "budget_spent", "database_unavailable"})
-"""Codes of what cannot be asked now. Waiting for it is nobody's attempt, and ends in no verdict."""
+OUTAGES: Final = frozenset({"unavailable", "rate_limited", "budget_spent"})
+"""Codes of a model that cannot be asked now. Waiting for it is nobody's attempt, and ends in no verdict."""
 
 MOST_RUNS: Final = 5
 """Processes that may be lost over one attempt; a review that kills whoever takes it must end, too."""
+
+SUSPECT: Final = 2
+"""Processes lost over it after which a review waits for its turn: of those, one at a time is taken.
+
+A review that kills whoever takes it takes its neighbours with it. Alone, it is the only one that is counted.
+"""
 
 _TRY_AGAIN: Final = frozenset({"evidence_changed", "workspace_changed", "review_failed"})
 _LONGEST_WAIT: Final = 20.0

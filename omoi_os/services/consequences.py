@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from omoi_os import faults
 from omoi_os.domain.phases import Move, Phase, parse_phase
 from omoi_os.domain.policy import PhasePolicy
 from omoi_os.domain.reviews import Next, blocked_reason, fix_description, phase_after, what_follows
@@ -24,6 +25,8 @@ from omoi_os.store.tickets import Place
 
 FIX: Final = "fix:"
 """Begins the generation key of a task that mends what a review found; its id follows."""
+
+_MOVES: Final = (Next.ADVANCE, Next.FIX, Next.BLOCK)
 
 
 class Consequences:
@@ -56,7 +59,10 @@ class Consequences:
         # Reads the workspace, so before the transaction.
         current = last.gate_status != GateStatus.PASSED or self.gates.is_current(last)
         with self.db.get_session() as session:
-            return self._follow(session, review_id, last, current=current)
+            follows = self._follow(session, review_id, last, current=current)
+            _reached(follows, "before_commit", review_id)
+        _reached(follows, "after_commit", review_id)
+        return follows
 
     def _follow(
         self, session: Session, review_id: str, last: PhaseGateResult, *, current: bool
@@ -114,6 +120,11 @@ class Consequences:
             generation_key=f"{FIX}{verdict.id}",
         )
         self.queue.enqueue_many([task], session=session)
+
+
+def _reached(follows: Next | None, when: str, review_id: str) -> None:
+    if follows in _MOVES:
+        faults.reached(f"{follows}.{when}", review_id)
 
 
 def _is_to_follow(review: PhaseGateResult) -> bool:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from omoi_os import faults
 from omoi_os.domain.reviews import Again, Stage, Tried, again
-from omoi_os.domain.verdict import Finding, GateStatus, Outcome
+from omoi_os.domain.verdict import Finding, GateStatus, Outcome, Verdict
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.services.database import DatabaseService, driver_connection
 from omoi_os.services.gate.ground import Ground
@@ -30,14 +31,6 @@ FAILED: Final = Finding(
     "the process that reviewed met an error of its own",
     "a review that ends",
     fix="Look at the worker's log, then ask for a review again.",
-)
-NO_DATABASE: Final = Finding(
-    "review",
-    Outcome.UNKNOWN,
-    "database_unavailable",
-    "the database did not answer",
-    "a review that ends",
-    fix="Nothing: it goes on when the database is there again.",
 )
 CRASHES: Final = Finding(
     "review",
@@ -75,11 +68,13 @@ class Desk:
     Attributes:
         taken: The review as this execution took it; None where it is not its own.
         judges: Whether a judge may be asked here.
+        early: It is to be taken later: it is suspected of crashes, and another one is being tried alone.
     """
 
     review_id: str
     taken: PhaseGateResult | None
     judges: bool
+    early: bool = False
     _held: ExitStack = field(default_factory=ExitStack)
     _source: tuple[Source, Ground] | None = None
 
@@ -118,12 +113,15 @@ class DurableReviews:
     def take(self, review_id: str, runner: str, *, judges: bool) -> Desk:
         """Take the review for an execution; whoever had it under the same name records nothing any more."""
         with self.db.single_statements() as connection:
+            faults.reached("take.before_commit", review_id)
             taken = reviews.take(connection, review_id, runner, lease=None, stage=Stage.MEASURING)
+            faults.reached("take.after_commit", review_id)
             if taken is not None and reviews.is_used_up(taken):
                 verdict, details = without_evidence(CRASHES)
                 reviews.end(connection, review_id, verdict, details, run=taken.run)
                 taken = None
-        return Desk(review_id, taken, judges)
+            early = taken is None and reviews.its_turn_comes(connection, review_id, runner)
+        return Desk(review_id, taken, judges, early)
 
     def collect(self, desk: Desk) -> Kept:
         """Turn what completed tasks handed in into artifacts."""
@@ -161,6 +159,8 @@ class DurableReviews:
             if handed is None:
                 return _state(State.LOST)
             self.requests.enqueue(session, handed, judges=True)
+            faults.reached("hand_on.before_commit", handed.id)
+        faults.reached("hand_on.after_commit", handed.id)
         return _state(State.HANDED_ON)
 
     def judge(self, desk: Desk, kept: Kept) -> Kept:
@@ -172,9 +172,11 @@ class DurableReviews:
         given = self.stages.read(review.question)
         if ground != measured.ground or not self._holds(review, given, measured):
             return _state(State.CHANGED)
+        faults.reached("stage.before_commit", desk.review_id)
         with self.db.single_statements() as connection:
             if not reviews.set_stage(connection, desk.taken, Stage.JUDGING):
                 return _state(State.LOST)
+        faults.reached("stage.after_commit", desk.review_id)
         judged = self.stages.judge(review, given, measured, source)
         findings = [finding.as_dict() for finding in judged.findings]
         return _state(State.OK, told=judged.as_dict(), findings=findings)
@@ -203,14 +205,14 @@ class DurableReviews:
         return self._write(desk, review, decision, can_retry=said.can_retry, repeats=repeats)
 
     def give_up(self, desk: Desk, why: Finding) -> Kept:
-        """End an attempt that came to nothing by itself, because of `FAILED`, `RESTLESS` or an outage."""
+        """End an attempt that came to nothing by itself, because of `FAILED` or `RESTLESS`."""
         if desk.taken is None:
             return self._over(desk.review_id)
         review = self._review(desk.taken)
         verdict, details = without_evidence(why)
         by = review.terms.validated_by
         decision = gates.Decision(review.question, verdict, by, None, details, desk.taken.id, desk.taken.run)
-        return self._write(desk, review, decision, can_retry=why is NO_DATABASE)
+        return self._write(desk, review, decision, can_retry=False)
 
     def _write(
         self,
@@ -222,21 +224,31 @@ class DurableReviews:
         repeats: bool = False,
     ) -> Kept:
         assert desk.taken is not None  # noqa: S101 - the callers looked
-        verdict = decision.verdict
+        later = self._again(desk.taken, review, decision.verdict, can_retry=can_retry)
+        commit = "record" if later is None else "put_off"
         with self.db.get_session() as session:
             connection = driver_connection(session)
             tickets.hold(connection, desk.taken.ticket_id, alone=True)
             if repeats and self._is_forced_now(session, desk):
                 return _state(State.CHANGED)
-            if verdict.status is GateStatus.INCONCLUSIVE:
-                tried = Tried(desk.taken.attempt, desk.taken.waits)
-                later = again(verdict.code, tried, review.policy, self.first_pause, can_retry=can_retry)
-                if later is not None:
-                    return self._put_off(session, desk.taken, verdict.code or "unknown", later)
-            result = gates.record_result(connection, decision)
-        if result is None:
-            return self._over(desk.review_id, otherwise=State.CHANGED)
-        return _state(State.DECIDED, gate_status=result.gate_status)
+            if later is not None:
+                written: Kept | None = self._put_off(
+                    session, desk.taken, decision.verdict.code or "unknown", later
+                )
+            else:
+                result = gates.record_result(connection, decision)
+                written = None if result is None else _state(State.DECIDED, gate_status=result.gate_status)
+            faults.reached(f"{commit}.before_commit", desk.review_id)
+        faults.reached(f"{commit}.after_commit", desk.review_id)
+        return written or self._over(desk.review_id, otherwise=State.CHANGED)
+
+    def _again(
+        self, taken: PhaseGateResult, review: Review, verdict: Verdict, *, can_retry: bool
+    ) -> Again | None:
+        if verdict.status is not GateStatus.INCONCLUSIVE:
+            return None
+        tried = Tried(taken.attempt, taken.waits)
+        return again(verdict.code, tried, review.policy, self.first_pause, can_retry=can_retry)
 
     def _is_forced_now(self, session: Any, desk: Desk) -> bool:
         """Whether somebody asked to measure anew since this runner took it; then the next round does."""

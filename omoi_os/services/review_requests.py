@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from omoi_os import faults
 from omoi_os.domain.inputs import digest_of
 from omoi_os.domain.phases import parse_phase
 from omoi_os.domain.policy import PHASE_GATE_REQUIREMENTS
@@ -94,6 +95,8 @@ class ReviewRequests:
         wanted = self._request(ticket_id, phase_id, asked)
         with self.db.get_session() as session:
             review = self._ask(session, wanted, key=key)
+            faults.reached("request.before_commit", ticket_id)
+        faults.reached("request.after_commit", ticket_id)
         return self._keep_key(key, review)
 
     def validate(self, ticket_id: str, phase_id: str | None, asked: Asked) -> PhaseGateResult:

@@ -15,7 +15,7 @@ import msgspec
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from omoi_os.domain.reviews import MOST_RUNS, Cause, Stage
+from omoi_os.domain.reviews import MOST_RUNS, SUSPECT, Cause, Stage
 from omoi_os.domain.verdict import Verdict
 from omoi_os.models.base import new_id
 from omoi_os.models.phase_gate_result import UNFOLLOWED, WAITING, PhaseGateResult
@@ -41,13 +41,27 @@ RETURNING *
 """
 
 # Taken by its own workflow once more after a crash, by anybody where nobody has it, or has it any longer.
-_TAKE: Final = """
+# A workflow that handed the review on and crashed before the engine knew must not take it back from the next
+# one: an attempt would count twice, and a pause would be skipped.
+# A suspect waits for those that were asked for before it, and not the other way round: no two wait for each
+# other.
+_TAKE: Final = f"""
 UPDATE phase_gate_results
 SET runner = %(runner)s::text, run = run + 1, takes = takes + 1, stage = %(stage)s::text, retry_at = NULL,
     lease_until = clock_timestamp() + make_interval(secs => %(lease)s::float8)
 WHERE id = %(id)s::text AND gate_status = 'pending'
   AND (runner IS NULL OR runner = %(runner)s::text OR lease_until < clock_timestamp())
+  AND (%(lease)s::float8 IS NOT NULL OR (workflow_id = %(runner)s::text AND (takes < {SUSPECT} OR NOT EXISTS (
+      SELECT FROM phase_gate_results AS before
+      WHERE before.gate_status = 'pending' AND before.lease_until IS NULL AND before.takes > {SUSPECT}
+        AND before.runner IS NOT NULL AND before.seq < phase_gate_results.seq))))
 RETURNING *
+"""  # noqa: S608
+
+_ITS_TURN_COMES: Final = """
+SELECT EXISTS (SELECT FROM phase_gate_results
+               WHERE id = %(id)s AND gate_status = 'pending' AND workflow_id = %(runner)s
+                 AND (runner IS NULL OR runner = %(runner)s))
 """
 
 _STAGE: Final = """
@@ -61,7 +75,7 @@ SET runner = NULL, lease_until = NULL, stage = 'waiting', waits_for = %(code)s::
     attempt = attempt + %(counts)s::int, waits = CASE WHEN %(counts)s::int = 1 THEN 0 ELSE waits + 1 END,
     takes = 0, workflow_id = id || ':' || %(workflow)s::text,
     retry_at = clock_timestamp() + make_interval(secs => %(seconds)s::float8 * (0.5 + random() / 2))
-WHERE id = %(id)s::text AND gate_status = 'pending' AND run = %(run)s
+WHERE id = %(id)s::text AND gate_status = 'pending' AND run = %(run)s AND runner IS NOT NULL
 RETURNING extract(epoch FROM retry_at - clock_timestamp())::float8
 """
 
@@ -69,12 +83,14 @@ _HAND_ON: Final = """
 UPDATE phase_gate_results
 SET runner = NULL, lease_until = NULL, stage = 'queued', takes = 0,
     workflow_id = id || ':' || %(workflow)s::text
-WHERE id = %(id)s::text AND gate_status = 'pending' AND run = %(run)s
+WHERE id = %(id)s::text AND gate_status = 'pending' AND run = %(run)s AND runner IS NOT NULL
 RETURNING *
 """
 
+# Its workflow may have come by meanwhile, and have left.
 _LET_GO: Final = """
-UPDATE phase_gate_results SET runner = NULL, lease_until = NULL, stage = 'queued', takes = 0
+UPDATE phase_gate_results
+SET runner = NULL, lease_until = NULL, stage = 'queued', takes = 0, workflow_id = id || ':' || run
 WHERE id = %(id)s::text AND gate_status = 'pending' AND run = %(run)s
 """
 
@@ -194,6 +210,12 @@ def take(
     """
     values = {"id": review_id, "runner": runner, "lease": lease, "stage": stage.value}
     return fetch_one(connection, PhaseGateResult, _TAKE, values)
+
+
+def its_turn_comes(connection: Connection[TupleRow], review_id: str, runner: str) -> bool:
+    """Whether a review that could not be taken is still the runner's to take: as one that crashed others."""
+    values = {"id": review_id, "runner": runner}
+    return connection.execute(_ITS_TURN_COMES, values).fetchone() == (True,)
 
 
 def set_stage(connection: Connection[TupleRow], review: PhaseGateResult, stage: Stage) -> bool:

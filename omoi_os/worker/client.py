@@ -70,6 +70,12 @@ class EngineClient:
             self._has_tables = known is not None
         return self._has_tables
 
+    def resume_work_of(self, executor_id: str) -> None:
+        """Put the work that a worker has back into its queues."""
+        from omoi_os.worker.leases import resume_work_of  # noqa: PLC0415 loads the engine
+
+        resume_work_of(self._client, executor_id)
+
     def close(self) -> None:
         """Close its connections."""
         if "_client" in self.__dict__:
@@ -110,8 +116,12 @@ def _options(job: Job) -> EnqueueOptions:
 def migrate(db: DatabaseService) -> None:
     """Bring the engine's own tables up to date; they stand in a schema beside ours. One process at a time."""
     from dbos import DBOS  # noqa: PLC0415 loads the engine
+    from dbos._migration import should_migrate  # noqa: PLC0415
 
     logging.getLogger("dbos").setLevel(logging.WARNING)
+    # Asked first: a process that is frozen while it has the lock must not keep all others from starting.
+    if not should_migrate(db.engine, SCHEMA, use_listen_notify=True):
+        return
     with _alone(db):
         DBOS.migrate(db.engine.url.render_as_string(hide_password=False), schema=SCHEMA)
 

@@ -16,7 +16,7 @@ from omoi_os.services.database import DatabaseService
 from omoi_os.services.engine import JUDGING, REVIEWS, TASKS, WEBHOOKS
 from omoi_os.settings import Settings
 from omoi_os.worker import webhooks
-from omoi_os.worker.client import migrate
+from omoi_os.worker.client import EngineClient, migrate
 from omoi_os.worker.names import APPLICATION, SCHEMA, VERSION
 
 DRAIN: Final = 30
@@ -93,6 +93,15 @@ def launch(db: DatabaseService, executor_id: str, load: Load) -> None:
 def stop(seconds: int = DRAIN) -> None:
     """Take no more work, and give what was begun so long; what is not done by then, another worker does."""
     DBOS.destroy(workflow_completion_timeout_sec=seconds)
+
+
+def hand_back(db: DatabaseService, executor_id: str) -> None:
+    """After `stop`: give what was not done in time to the others, who would else wait for a dead worker."""
+    client = EngineClient(db)
+    try:
+        client.resume_work_of(executor_id)
+    finally:
+        client.close()
 
 
 def _config(db: DatabaseService, executor_id: str, load: Load) -> DBOSConfig:

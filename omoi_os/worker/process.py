@@ -14,7 +14,8 @@ from omoi_os.bootstrap import Services, execution_on
 from omoi_os.services.durable_reviews import DurableReviews
 from omoi_os.settings import Settings
 from omoi_os.worker import engine, retention, reviews, tasks, webhooks
-from omoi_os.worker.leases import BEAT, Leases, Watch
+from omoi_os.worker.leases import BEAT, Leases
+from omoi_os.worker.running import running
 from omoi_os.worker.strays import OLDER, Strays
 
 log = structlog.get_logger(__name__)
@@ -55,7 +56,7 @@ def working(services: Services, load: engine.Load, pace: Pace = Pace()) -> Itera
     reviews.use(durable, services.consequences)
     webhooks.use(services.webhooks)
     slots = _slots(services, load.tasks) if load.tasks else None
-    leases = Leases(services.db, name, Watch(pace.ttl))
+    leases = Leases(services.db, name, pace.ttl, running)
     engine.launch(services.db, name, load)
     stop = threading.Event()
     strays = Strays(services.db, services.requests, older=pace.strays)
@@ -80,6 +81,7 @@ def working(services: Services, load: engine.Load, pace: Pace = Pace()) -> Itera
             loop.join()
         if slots is not None:
             slots.give_back()
+        engine.hand_back(services.db, name)
         leases.end()
 
 

@@ -6,17 +6,23 @@ The engine knows its workflows from when this module is imported; `use` says wha
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial, wraps
 from typing import Final
 
-import psycopg
 import structlog
 from dbos import DBOS
-from sqlalchemy.exc import OperationalError
 
+from omoi_os import faults
 from omoi_os.domain.verdict import Finding
 from omoi_os.services.consequences import Consequences
-from omoi_os.services.durable_reviews import FAILED, NO_DATABASE, Desk, DurableReviews, Kept, State
+from omoi_os.services.durable_reviews import FAILED, Desk, DurableReviews, Kept, State
 from omoi_os.services.gate.record import RESTLESS
+from omoi_os.worker.outages import through_outages
+from omoi_os.worker.running import here
+
+_TURN: Final = 0.5
+"""Seconds between two looks whether a review's turn has come."""
 
 log = structlog.get_logger(__name__)
 
@@ -48,12 +54,16 @@ async def review(review_id: str, judges: bool) -> str:  # noqa: FBT001 - argumen
         judges: Whether a judge may be asked here, or the review is handed on to those that may.
     """
     # No step: each execution takes the review anew, and the one before records nothing any more.
-    runner = DBOS.workflow_id or ""
-    desk = await asyncio.to_thread(_Tools.durable.take, review_id, runner, judges=judges)
+    with here() as runner:
+        return await _review(review_id, runner, judges=judges)
+
+
+async def _review(review_id: str, runner: str, *, judges: bool) -> str:
+    take = partial(_Tools.durable.take, review_id, runner, judges=judges)
+    while (desk := await through_outages(take)).early:
+        await asyncio.sleep(_TURN)
     try:
         found = await _attempt(desk)
-    except (OperationalError, psycopg.OperationalError):
-        found = await give_up(desk, NO_DATABASE)
     except Exception:  # whatever was met, the review must come to an end
         log.exception("review_failed", review_id=review_id)
         found = await give_up(desk, FAILED)
@@ -91,30 +101,59 @@ async def _round(desk: Desk) -> Kept:
     return await record(desk, measured, judged) if judged["state"] == State.OK else judged
 
 
-@DBOS.step(name="collect")
+def _step[**P, T](
+    name: str, *, preemptible: bool = False
+) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
+    """A step of the engine, which keeps what the function returns."""
+
+    def decorate(work: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+        @wraps(work)
+        async def done(*args: P.args, **kwargs: P.kwargs) -> T:
+            found = await work(*args, **kwargs)
+            faults.reached(f"step_{name}.before_commit", _about(*args))
+            return found
+
+        kept = DBOS.step(name=name, preemptible=preemptible)(done)
+
+        @wraps(work)
+        async def known(*args: P.args, **kwargs: P.kwargs) -> T:
+            found = await kept(*args, **kwargs)
+            faults.reached(f"step_{name}.after_commit", _about(*args))
+            return found
+
+        return known
+
+    return decorate
+
+
+def _about(first: object = None, *_: object) -> str | None:
+    return first.review_id if isinstance(first, Desk) else str(first)
+
+
+@_step("collect")
 async def collect(desk: Desk) -> Kept:
-    return await asyncio.to_thread(_Tools.durable.collect, desk)
+    return await through_outages(partial(_Tools.durable.collect, desk))
 
 
-@DBOS.step(name="snapshot")
+@_step("snapshot")
 async def snapshot(desk: Desk) -> Kept:
-    return await asyncio.to_thread(_Tools.durable.snapshot, desk)
+    return await through_outages(partial(_Tools.durable.snapshot, desk))
 
 
-@DBOS.step(name="measure")
+@_step("measure")
 async def measure(desk: Desk, ground: Kept) -> Kept:
-    return await asyncio.to_thread(_Tools.durable.measure, desk, ground)
+    return await through_outages(partial(_Tools.durable.measure, desk, ground))
 
 
-@DBOS.step(name="hand_on")
+@_step("hand_on")
 async def hand_on(desk: Desk) -> Kept:
-    return await asyncio.to_thread(_Tools.durable.hand_on, desk)
+    return await through_outages(partial(_Tools.durable.hand_on, desk))
 
 
 # Asynchronous and preemptible: a step that is not would go on, and be paid for, after a cancellation.
-@DBOS.step(name="judge", preemptible=True)
+@_step("judge", preemptible=True)
 async def judge(desk: Desk, measured: Kept) -> Kept:
-    asking = asyncio.ensure_future(asyncio.to_thread(_Tools.durable.judge, desk, measured))
+    asking = asyncio.ensure_future(through_outages(partial(_Tools.durable.judge, desk, measured)))
     try:
         return await asyncio.shield(asking)
     except asyncio.CancelledError:
@@ -123,16 +162,16 @@ async def judge(desk: Desk, measured: Kept) -> Kept:
         raise
 
 
-@DBOS.step(name="record")
+@_step("record")
 async def record(desk: Desk, measured: Kept, judged: Kept | None) -> Kept:
-    return await asyncio.to_thread(_Tools.durable.record, desk, measured, judged)
+    return await through_outages(partial(_Tools.durable.record, desk, measured, judged))
 
 
-@DBOS.step(name="give_up")
+@_step("give_up")
 async def give_up(desk: Desk, why: Finding) -> Kept:
-    return await asyncio.to_thread(_Tools.durable.give_up, desk, why)
+    return await through_outages(partial(_Tools.durable.give_up, desk, why))
 
 
-@DBOS.step(name="carry_on")
+@_step("carry_on")
 async def carry_on(review_id: str) -> str | None:
-    return await asyncio.to_thread(_Tools.consequences.follow, review_id)
+    return await through_outages(partial(_Tools.consequences.follow, review_id))

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from dbos import DBOS
 
+from omoi_os import faults
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.services.database import DatabaseService, driver_connection
 from omoi_os.services.review_requests import ReviewRequests
@@ -54,6 +55,8 @@ class Strays:
             again = reviews.find(connection, review.id)
             if again is not None:
                 self.requests.enqueue(session, again)
+            faults.reached("bring_back.before_commit", review.id)
+        faults.reached("bring_back.after_commit", review.id)
         return True
 
 

@@ -20,6 +20,7 @@ from omoi_os.services.agent_health import AgentHealthService
 from omoi_os.services.engine import Engine
 from omoi_os.services.task_execution import AGENT_TYPE, WORKFLOW, TaskExecution
 from omoi_os.services.worker_agent import Assignment, Kept, State, kept
+from omoi_os.worker.running import here
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,11 @@ def use(execution: TaskExecution) -> None:
 @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)
 async def execute_task(task_id: str, agent_id: str) -> str:
     """Do what an agent has; returns how it went."""
+    with here():
+        return await _execute(task_id, agent_id)
+
+
+async def _execute(task_id: str, agent_id: str) -> str:
     found = kept(State.LOST)
     for _ in range(ROUNDS):
         # No step: each execution begins anew, and is counted.

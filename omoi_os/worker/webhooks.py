@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from omoi_os.services.engine import WEBHOOKS, Engine, Job
 from omoi_os.services.webhooks import WebhookService
 from omoi_os.store.webhooks import Due
+from omoi_os.worker.running import here
 
 CONCURRENCY: Final = 8
 """Receivers that one process talks to at one moment."""
@@ -43,17 +44,22 @@ def use(webhooks: WebhookService) -> None:
 @DBOS.workflow(name=_WORKFLOW)
 def deliver_webhook(delivery_id: str, number: int) -> None:
     """Attempt to deliver, and have the next attempt begin later where this one failed."""
-    if (again := attempt(delivery_id, number)) is not None:
-        job = _job(Due(delivery_id, again["number"]))
-        DBOS.enqueue_workflow_with_options(
-            {
-                "workflow_name": job.workflow,
-                "queue_name": job.queue,
-                "workflow_id": job.id,
-                "delay_seconds": again["delay"],
-            },
-            *job.arguments,
-        )
+    with here():
+        if (again := attempt(delivery_id, number)) is not None:
+            _enqueue_next(delivery_id, again)
+
+
+def _enqueue_next(delivery_id: str, again: dict[str, Any]) -> None:
+    job = _job(Due(delivery_id, again["number"]))
+    DBOS.enqueue_workflow_with_options(
+        {
+            "workflow_name": job.workflow,
+            "queue_name": job.queue,
+            "workflow_id": job.id,
+            "delay_seconds": again["delay"],
+        },
+        *job.arguments,
+    )
 
 
 @DBOS.step(name="attempt_webhook")

@@ -10,6 +10,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from sqlalchemy.orm import Session
 
+from omoi_os import faults
 from omoi_os.domain.statuses import TaskStatus
 from omoi_os.domain.storable import problem_in_text
 from omoi_os.errors import InvalidInput, NotFound, TaskMoveNotAllowed
@@ -69,6 +70,8 @@ class QueuePart:
                 and before.status != after.status == TaskStatus.COMPLETED
             ):
                 self.completions.phase_worked_on(session, after)
+            faults.reached("request.before_commit", completing)
+        faults.reached("request.after_commit", completing)
 
     @contextmanager
     def _taking_away(

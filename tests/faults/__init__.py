@@ -1,0 +1,1 @@
+"""What must hold when processes, connections and servers are lost at the worst moments."""
