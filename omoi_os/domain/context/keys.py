@@ -73,9 +73,7 @@ class Place(NamedTuple):
         return self._replace(rank=key.rank, settled=True) if self.reference else _SETTLED[key.rank]
 
     def pointed(self, value: dict[object, object]) -> Place:
-        """Where the values of an object are that may say which task or artifact it is about."""
-        if value.keys().isdisjoint(POINTERS):
-            return self
+        """Where the values of an object are that says which task or artifact it is about."""
         task = _pointer(value, _TASK, "task ") or self.task
         artifact = _pointer(value, _ARTIFACT) or self.artifact
         both = f"{task}, {artifact}" if task and artifact else task or artifact
@@ -114,11 +112,15 @@ def _meaning(name: str) -> Key:
 
 def _pointer(value: dict[object, object], keys: Iterable[str], what: str = "") -> str:
     for key in keys:
-        if key in value:
-            found = value[key]
-            if isinstance(found, (str, int)) and (text := short(scalar(found), _LONGEST_REFERENCE)):
-                return what + text
+        found = value.get(key)
+        if isinstance(found, (str, int)) and (text := _reference(scalar(found)[: _LONGEST_REFERENCE + 1])):
+            return what + text
     return ""
+
+
+@lru_cache(1_000)
+def _reference(text: str) -> str:
+    return short(text, _LONGEST_REFERENCE)  # a task's id stands beside each of its items
 
 
 def scalar(value: object) -> str:

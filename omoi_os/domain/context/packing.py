@@ -41,7 +41,7 @@ def _fill_share(filler: Filler, lines: list[Line], share: int) -> int:
     One that is far larger than the share gets half of that once, lest a huge decision hides a small one.
     """
     done, left = filler.fill(lines, share)
-    if [len(line.item.text) > _HUGE * share for line in lines[done : done + 2]] == [True, False]:
+    if [line.size > _HUGE * share for line in lines[done : done + 2]] == [True, False]:
         left -= _give(filler, lines[done], left // 2)
         if lines[done].given:
             more, left = filler.fill(lines[done + 1 :], left)
@@ -95,7 +95,7 @@ def _verified(lines: list[Line], used: int, closing: Closing, budget: int, meter
     while lines:
         text = "".join([line.text for line in shown])
         left_out = [line.item for line in lines if not line.text]
-        cut = [len(line.item.text) - len(line.text) for line in shown if not line.whole]
+        cut = [line.size - len(line.text) for line in shown if not line.whole]
         last = closing.line(left_out, cut, budget / max(1, len(text)))
         if used + meter.count(last) <= budget:
             return text + last

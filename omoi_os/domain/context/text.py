@@ -25,11 +25,14 @@ def clean(text: str) -> str:
 
     Words are separated by one space each, so that the tokens of its parts add up exactly.
     """
-    if _is_clean(text):
-        return text
-    text = " ".join(text.split())
-    if not text.isprintable():
-        text = " ".join(_HALF.sub("\ufffd", _NOISE.sub(" ", text)).split())
+    if text.isprintable():  # so it has no white space but spaces
+        while "  " in text:
+            text = text.replace("  ", " ")
+        text = text.strip(" ")
+    else:
+        text = " ".join(text.split())
+        if not text.isprintable():
+            text = " ".join(_HALF.sub("\ufffd", _NOISE.sub(" ", text)).split())
     if _has_long_word(text):
         text = _RUN.sub(r"\g<0> ", text)
     return text.replace("<|", "< |")
@@ -41,7 +44,6 @@ def all_clean(texts: list[str]) -> list[str]:
 
 
 def _is_clean(text: str) -> bool:
-    # Printable text has no white space but spaces.
     return (
         text.isprintable()
         and "  " not in text
@@ -52,8 +54,8 @@ def _is_clean(text: str) -> bool:
 
 
 def _has_long_word(line: str) -> bool:
-    start = 0
-    while len(line) - start > _LONG_WORD:
+    start, last = 0, len(line) - _LONG_WORD
+    while start < last:
         start = line.rfind(" ", start, start + _LONG_WORD + 1) + 1
         if not start:
             return True
