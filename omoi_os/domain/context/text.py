@@ -6,9 +6,11 @@ import re
 import unicodedata
 from typing import Final
 
-# Terminal colours, control characters, and marks that reverse what is read. Joiners stay: emoji need them.
+# Terminal colours, control characters, marks that reverse what is read, and what nobody sees but a model
+# reads. Joiners stay: emoji need them.
 _NOISE: Final = re.compile(
-    "\x1b\\[[0-9;?]{0,20}[@-~]|[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+"
+    "\x1b\\[[0-9;?]{0,20}[@-~]|[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+    "\U000e0000-\U000e007f]+"
 )
 _HALF: Final = re.compile("[\ud800-\udfff]")
 
