@@ -14,6 +14,7 @@ from omoi_os.errors import DatabaseUnavailable, EmbeddedDatabaseError
 from omoi_os.evidence.snapshot_store import sweep
 from omoi_os.services.agent_health import AgentHealthService
 from omoi_os.services.calibration import CalibrationService
+from omoi_os.services.condensing import condenser_of
 from omoi_os.services.context_service import ContextService
 from omoi_os.services.context_summarizer import ContextSummarizer
 from omoi_os.services.database import DatabaseService
@@ -71,7 +72,12 @@ def open_services(settings: Settings) -> Iterator[Services]:
 def services_on(db: DatabaseService, settings: Settings) -> Services:
     """The services on a database that is ready."""
     policies = PolicyService.opened(settings)
-    contexts = ContextService(db, summarizer=ContextSummarizer(Tokens(settings.encoding)))
+    contexts = ContextService(
+        db,
+        summarizer=ContextSummarizer(Tokens(settings.encoding)),
+        policy=policies.policy,
+        condenser=condenser_of(settings),
+    )
     judge = AgentJudge.opened(settings)
     judging = Judging(judge, contexts, CalibrationService(db, judge))
     gates = PhaseGateService(db, policies=policies, snapshots=settings.snapshots, judging=judging)
