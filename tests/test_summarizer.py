@@ -293,6 +293,13 @@ def test_the_closing_line_counts_what_was_left_out() -> None:
     assert left / 2 < int(found[5].replace(",", "")) < left * 2
 
 
+def test_items_that_are_not_read_are_counted_once_whatever_their_shape() -> None:
+    notes = [{"text": f"note number {number}", "task_id": "7"} for number in range(300)]
+    found = CLOSING.fullmatch(summary_of({"notes": notes}, 100).splitlines()[-1])
+    assert found is not None
+    assert int(found[3]) == 300
+
+
 def test_nothing_is_said_to_be_left_out_when_nothing_is() -> None:
     assert summary_of({"notes": ["one", "two"]}, 14) == "- note: two\n- note: one\n"
 

@@ -63,7 +63,7 @@ def unanswered(answer: Answer) -> Condensing:
     """Why an answer left the summary as it was."""
     if answer.points:
         return Condensing("nothing_usable", "The structural summary stands: no point could be used.")
-    why = f"The structural summary stands: {answer.detail or answer.outcome}."
+    why = f"The structural summary stands: {(answer.detail or answer.outcome).rstrip('.')}."
     return Condensing(answer.outcome.value, why, can_retry=answer.outcome.can_retry)
 
 

@@ -168,7 +168,8 @@ class _Reader:
             return
         self._opened.add(mark)
         if place.settled and self._buckets[place.rank].full:
-            self._leave(len(value))
+            entries = 1 if isinstance(value, dict) else len(value)
+            self._leave(entries + self._rest_of_list(place))
         elif isinstance(value, dict):
             self._open(name, value, place, without)
         else:
