@@ -72,7 +72,8 @@ hostile_text = st.one_of(
 scalar = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), hostile_text, st.binary(max_size=3))
 key = st.one_of(
     st.sampled_from(["decisions", "risks", "notes", "summary", "artifacts", "outputs", "blocking_reasons"]),
-    st.sampled_from(["task_id", "path", "content", "text", "context", "phases", "PHASE_DESIGN", "phase_id"]),
+    st.sampled_from(["task_id", "path", "content", "text", "context", "phases", "PHASE_DESIGN", "left_out"]),
+    st.just("phase_id"),
     hostile_text,
     st.integers(),
     st.none(),
@@ -298,6 +299,18 @@ def test_items_that_are_not_read_are_counted_once_whatever_their_shape() -> None
     found = CLOSING.fullmatch(summary_of({"notes": notes}, 100).splitlines()[-1])
     assert found is not None
     assert int(found[3]) == 300
+
+
+@pytest.mark.parametrize("left_out", [7, 0, -1, True, "7", 2**64])
+def test_what_was_left_out_before_is_counted_too(left_out: Any) -> None:
+    summary = summary_of({"phases": {"PHASE_DESIGN": {"notes": ["n"], "left_out": left_out}}})
+    if left_out == 7:
+        assert summary.endswith(
+            "- note (design): n\n(left out: at least 7 of 8 items; cut: 0; about 290 tokens)\n"
+        )
+    else:
+        assert "(left out: " not in summary
+        assert ("left_out: " in summary) is (left_out != 0)
 
 
 def test_nothing_is_said_to_be_left_out_when_nothing_is() -> None:

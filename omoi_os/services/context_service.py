@@ -11,7 +11,14 @@ from psycopg.rows import TupleRow
 from sqlalchemy.orm import Session
 
 from omoi_os.domain.context import is_condensed, room_for
-from omoi_os.domain.handing_on import GateNotes, TaskResult, gather, is_empty, with_references
+from omoi_os.domain.handing_on import (
+    MOST_ITEMS,
+    GateNotes,
+    TaskResult,
+    gather,
+    is_empty,
+    with_references,
+)
 from omoi_os.domain.phases import PHASE_SEQUENCE, WORK_PHASES, Phase, parse_phase
 from omoi_os.domain.policy import Policy, SummaryPolicy, built_in
 from omoi_os.services.condensing import (
@@ -218,7 +225,10 @@ def _of_newest_visit(
     if newest > 1:
         context["visit"] = newest
     if earlier := {visit: [task.task_id for task in visits[visit]] for visit in visits if visit != newest}:
-        context["earlier_visits"] = [{"visit": visit, "tasks": ids} for visit, ids in sorted(earlier.items())]
+        context["earlier_visits"] = [
+            {"visit": visit, "tasks": ids[:MOST_ITEMS]}
+            for visit, ids in sorted(earlier.items())[-MOST_ITEMS:]
+        ]
     return context
 
 

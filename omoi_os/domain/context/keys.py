@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeGuard
 
 from omoi_os.domain.context.items import Rank
 from omoi_os.domain.context.text import short
@@ -33,6 +33,9 @@ _RANKS: Final = {
     "outputs": Rank.OUTPUT,
     "output": Rank.OUTPUT,
 }
+LEFT_OUT: Final = "left_out"
+"""Of a phase: how many of its values whoever gathered them did not keep."""
+
 _CONTENT: Final = frozenset({"content", "artifact_content"})
 _TASK: Final = ("task_id", "task")
 _ARTIFACT: Final = ("artifact_path", "path", "artifact", "artifact_id")
@@ -108,6 +111,11 @@ def _meaning(name: str) -> Key:
     content = plain in _CONTENT
     rank = Rank.OUTPUT if content else _RANKS.get(plain)
     return Key("" if name in _PLAIN else short(name, LONGEST_NAME), rank, content)
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Whether it can be a number of values."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def _pointer(value: dict[object, object], keys: Iterable[str], what: str = "") -> str:

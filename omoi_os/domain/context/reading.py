@@ -11,7 +11,7 @@ from operator import itemgetter, length_hint
 from typing import Final
 
 from omoi_os.domain.context.items import Item, Rank, Reading
-from omoi_os.domain.context.keys import LONGEST_NAME, POINTERS, Place, meaning, scalar
+from omoi_os.domain.context.keys import LEFT_OUT, LONGEST_NAME, POINTERS, Place, is_count, meaning, scalar
 from omoi_os.domain.context.text import short
 from omoi_os.domain.phases import PHASE_SEQUENCE, Phase
 
@@ -138,6 +138,9 @@ class _Reader:
         return tuple(item for rank in sorted(self._buckets) for item in self._buckets[rank].items)
 
     def read(self, value: object, without: frozenset[str]) -> None:
+        if isinstance(value, dict) and is_count(more := value.get(LEFT_OUT)):
+            self._leave(more)
+            without |= {LEFT_OUT}
         self._take("", value, _TOP, without)
         left = MOST_ENTRIES
         while self._levels and left:
