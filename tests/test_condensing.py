@@ -153,7 +153,7 @@ def test_what_had_no_room_is_told_in_the_words_of_the_model(
     assert f"- condensed (requirements): Limits were measured, and hold. [task {task[1]}]\n" in summary
     assert "condensed: 4; " in summary.splitlines()[-1]
     assert tokens_of(structural) <= MOST
-    assert MOST * 0.9 < tokens_of(summary) <= MOST
+    assert MOST * 0.8 < tokens_of(summary) <= MOST
     assert len(opened.asked) == 1
     (event,) = events(db_service)
     assert event["llm_calls"] == 1
@@ -377,13 +377,13 @@ def test_the_stored_summaries_are_as_long_as_the_policy_of_the_furthest_phase_al
     )
     contexts = services_on(db_service, Settings(policy=path)).contexts
     contexts.update_ticket_context(ticket, Phase.REQUIREMENTS)
-    assert 270 < tokens_of(contexts.get_ticket_context(ticket)[1] or "") <= 300
+    assert 200 < tokens_of(contexts.get_ticket_context(ticket)[1] or "") <= 300
     completed(db_service, ticket, list(NOTES), Phase.DESIGN)
     contexts.update_ticket_context(ticket, Phase.DESIGN)
-    assert 680 < tokens_of(contexts.get_ticket_context(ticket)[1] or "") <= 700
+    assert 600 < tokens_of(contexts.get_ticket_context(ticket)[1] or "") <= 700
     completed(db_service, ticket, ["late"])
     contexts.update_ticket_context(ticket, Phase.REQUIREMENTS)
-    assert 680 < tokens_of(contexts.get_ticket_context(ticket)[1] or "") <= 700
+    assert 600 < tokens_of(contexts.get_ticket_context(ticket)[1] or "") <= 700
 
 
 def test_an_operator_condenses_from_the_command_line(
