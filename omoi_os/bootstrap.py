@@ -16,6 +16,7 @@ from omoi_os.services.agent_health import AgentHealthService
 from omoi_os.services.budgeted_judge import BudgetedJudge
 from omoi_os.services.budgets import BudgetLimits, BudgetService
 from omoi_os.services.calibration import CalibrationService
+from omoi_os.services.condensing import condenser_of
 from omoi_os.services.consequences import Consequences
 from omoi_os.services.context_service import ContextService
 from omoi_os.services.context_summarizer import ContextSummarizer
@@ -101,8 +102,13 @@ def services_on(
 ) -> Services:
     """The services on a database that is ready; the arguments are those of `open_services`."""
     policies = PolicyService.opened(settings)
-    contexts = ContextService(db, summarizer=ContextSummarizer(Tokens(settings.encoding)))
     budgets = BudgetService(db, BudgetLimits.of(settings))
+    contexts = ContextService(
+        db,
+        summarizer=ContextSummarizer(Tokens(settings.encoding)),
+        policy=policies.policy,
+        condenser=condenser_of(settings, budgets.pace),
+    )
     judge = BudgetedJudge.opened(settings, budgets)
     judging = Judging(judge, contexts, CalibrationService(db, judge))
     gates = PhaseGateService(db, policies=policies, snapshots=settings.snapshots, judging=judging)
@@ -133,7 +139,7 @@ def services_on(
         contexts=contexts,
         transcripts=TranscriptService(gates, _secrets(settings)),
         requests=requests,
-        consequences=Consequences(db, gates, phases, queue, requests),
+        consequences=Consequences(db, phases, queue, requests, contexts),
         fleet=FleetService(db, settings.lease_seconds),
         budgets=budgets,
         events=events,

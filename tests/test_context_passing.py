@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import tiktoken
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select, update
 
@@ -14,6 +16,7 @@ from omoi_os.domain.handing_on import is_empty
 from omoi_os.domain.phases import Move
 from omoi_os.errors import NotFound, TemplateInvalid, UnknownPhase
 from omoi_os.models import Event, PhaseContext, Task, TaskTemplate, Ticket
+from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.models.phases import Phase
 from omoi_os.services.context_service import ContextService
 from omoi_os.services.context_summarizer import ContextSummarizer
@@ -187,6 +190,52 @@ def test_huge_results_are_bounded_and_what_is_left_out_is_counted(
     assert len(context["summaries"][0]) < 21_000
     assert "more characters" in context["summaries"][0]
     assert (len(context["notes"]), context["left_out"]) == (1000, 500)
+
+
+def test_a_phase_that_hands_on_very_much_is_merged_within_what_a_row_can_hold(
+    contexts: ContextService, db_service: DatabaseService
+) -> None:
+    ticket = new_ticket(db_service)
+    complete(db_service, ticket, Phase.DESIGN, {"decisions": ["kept"], "risks": ["late"]})
+    for number in range(6):
+        outputs = [f"{number} {place} {'设计 output ' * 1_500}" for place in range(100)]
+        complete(db_service, ticket, Phase.REQUIREMENTS, {"outputs": outputs, "decisions": [f"d{number}"]})
+    assert contexts.update_ticket_context(ticket, Phase.DESIGN)
+    assert contexts.update_ticket_context(ticket, Phase.REQUIREMENTS)
+    assert not contexts.update_ticket_context(ticket, Phase.REQUIREMENTS)
+    context, summary = contexts.get_ticket_context(ticket)
+    of_phase = context["phases"][Phase.REQUIREMENTS]
+    assert of_phase["decisions"] == [f"d{number}" for number in range(6)]
+    assert 0 < len(of_phase["outputs"]) < 100
+    assert of_phase["left_out"] == 600 - len(of_phase["outputs"])
+    lines = (summary or "").splitlines()
+    assert all(any(word in line for line in lines[:7]) for word in ("d0", "d5", "kept"))
+    found = re.fullmatch(r"\(left out: at least ([\d,]+) of ([\d,]+) items; .*", lines[-1])
+    assert found
+    assert int(found[2]) == 8 + 600
+    tokens = len(tiktoken.get_encoding("o200k_base").encode_ordinary(summary or ""))
+    assert 1960 <= tokens <= 2000
+
+
+def test_the_judges_feedback_is_handed_on(contexts: ContextService, db_service: DatabaseService) -> None:
+    ticket = new_ticket(db_service)
+    with db_service.get_session() as session:
+        session.add(
+            PhaseGateResult(
+                ticket_id=ticket,
+                phase_id=Phase.DESIGN,
+                gate_status="failed",
+                validation_result={"feedback": "bounded: nobody says what is left out."},
+                blocking_reasons=["The judge found: bounded is not met."],
+            )
+        )
+    assert contexts.update_ticket_context(ticket, Phase.DESIGN)
+    context, summary = contexts.get_ticket_context(ticket)
+    assert context["phases"][Phase.DESIGN]["feedback"] == "bounded: nobody says what is left out."
+    assert (summary or "").splitlines() == [
+        "- blocking (design): The judge found: bounded is not met.",
+        "- outcome (design): bounded: nobody says what is left out.",
+    ]
 
 
 def test_get_context_for_phase(contexts: ContextService, db_service: DatabaseService) -> None:

@@ -133,6 +133,23 @@ def test_resources_come_from_the_installed_wheel(installed: Installed, empty_fol
     assert all(path.is_relative_to(installed.programs.parent) for path in paths)
 
 
+def test_a_context_is_summed_up_without_a_network(installed: Installed, empty_folder: Path) -> None:
+    program = (
+        "import socket\n"
+        "def refuse(*_): raise AssertionError('network')\n"
+        "socket.socket.connect = refuse\n"
+        "from omoi_os.services.context_summarizer import ContextSummarizer\n"
+        "context = {'decisions': ['keep one store'] * 9, 'notes': ['n ' * 9999]}\n"
+        "print(ContextSummarizer().summarize(context, 60))"
+    )
+    done = installed.run("python", "-c", program, cwd=empty_folder)
+    assert done.returncode == 0, done.stderr
+    first, second, last, *_ = done.stdout.splitlines()
+    assert first == "- decision: keep one store"
+    assert second.endswith("… [cut]")
+    assert last == "(more was left out)"
+
+
 def test_a_change_with_its_test_passes_where_only_the_wheel_is(
     installed: Installed, tree: Path, empty_folder: Path
 ) -> None:

@@ -279,7 +279,8 @@ def context(
     /,
     *,
     for_phase: str | None = None,
-    max_tokens: int = MAX_TOKENS,
+    max_tokens: int | None = None,
+    condense: bool = False,
     as_json: AsJson = False,
 ) -> int:
     """Show what a ticket's phases hand on, summed up.
@@ -289,18 +290,25 @@ def context(
     for_phase
         Only what earlier phases hand on to this one, as it stands now.
     max_tokens
-        The summary is never longer.
+        Sum it up anew, never longer than this; else the stored summary is shown, or 2,000 tokens for a phase.
+    condense
+        First have the model tell what the stored summary has no room for, if the policy asks for it.
     as_json
         Print the whole context, too.
     """
-    if max_tokens < 0:
+    if max_tokens is not None and max_tokens < 0:
         raise InvalidInput("--max-tokens: write 0 or more")
     with opened(read_settings()) as services:
+        if condense:
+            _condense(services, ticket_id)
+        summary: str | None
         if for_phase is None:
-            whole, _ = services.contexts.get_ticket_context(ticket_id)
+            whole, summary = services.contexts.get_ticket_context(ticket_id)
         else:
-            whole = services.contexts.get_context_for_phase(ticket_id, for_phase)
-        summary = services.contexts.summarize_context(whole, max_tokens)
+            whole, summary = services.contexts.get_context_for_phase(ticket_id, for_phase), None
+        if max_tokens is not None or for_phase is not None:
+            most = MAX_TOKENS if max_tokens is None else max_tokens
+            summary = services.contexts.summarize_context(whole, most)
     if as_json:
         print_json(ContextOut(ticket_id=ticket_id, full_context=whole, summary=summary))
     elif summary:
@@ -308,3 +316,10 @@ def context(
     else:
         console().print("Nothing was handed on yet.")
     return Exit.PASSED
+
+
+def _condense(services: Services, ticket_id: str) -> None:
+    with progress("condensing the context"):
+        done = services.contexts.condense_ticket_context(ticket_id)
+    if not done.changed:
+        Console(stderr=True).print(Text(visible(done.why), "dim"), soft_wrap=True)

@@ -14,6 +14,9 @@ KINDS: Final = ("decisions", "risks", "notes", "summaries", "artifacts", "output
 MOST_ITEMS: Final = 1000
 """Of one kind in one phase; what follows is counted in `left_out` and stays with its task."""
 
+MOST_CHARACTERS: Final = 1_000_000
+"""Of one kind in one phase, as JSON: a value in the database ends at 256 MB, and no move may fail on that."""
+
 LONGEST_TEXT: Final = 20_000
 """Characters of one text; the rest stays with its task."""
 
@@ -56,6 +59,7 @@ class _List:
     values: list[Any] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     left_out: int = 0
+    room: int = MOST_CHARACTERS
     seen: set[str] = field(default_factory=set)
 
     def add(self, value: object, source: str) -> None:
@@ -63,9 +67,10 @@ class _List:
         mark = json.dumps(kept, sort_keys=True)
         if mark in self.seen:
             return
-        if len(self.values) >= MOST_ITEMS:
+        if len(self.values) >= MOST_ITEMS or len(mark) > self.room:
             self.left_out += 1
             return
+        self.room -= len(mark)
         self.seen.add(mark)
         self.values.append(kept)
         self.sources.append(source)
@@ -94,7 +99,7 @@ def gather(phase_id: str, results: Iterable[TaskResult], gate: GateNotes) -> dic
         **{kind: found.values for kind, found in lists.items()},
         "sources": {kind: found.sources for kind, found in lists.items() if found.sources},
         "gate_status": gate.status,
-        "blocking_reasons": [_cut(reason) for reason in gate.blocking_reasons],
+        "blocking_reasons": [_cut(reason) for reason in gate.blocking_reasons[:MOST_ITEMS]],
         "feedback": None if gate.feedback is None else _cut(gate.feedback),
         "left_out": sum(found.left_out for found in lists.values()),
     }
@@ -118,6 +123,7 @@ def with_references(context: Mapping[str, Any]) -> dict[str, Any]:
         **lists,
         "blocking_reasons": context.get("blocking_reasons") or [],
         "feedback": context.get("feedback") or [],
+        "left_out": context.get("left_out") or 0,
     }
 
 

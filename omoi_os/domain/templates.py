@@ -152,12 +152,17 @@ def render(template: Template, variables: Mapping[str, str], limit: int = MAX_TE
     return _cut("".join(pieces), limit)
 
 
-def describe(template: Template, variables: Mapping[str, str], handed_on: str | None) -> str:
+def describe(template: Template, variables: Mapping[str, str], summary: str | None) -> str:
     """A task's description: the template filled in, then what earlier phases hand on, if anything."""
-    if not handed_on:
+    if not summary:
         return render(template, variables)
-    tail = _cut(f"\n\n{HANDED_ON}\n{handed_on}", MAX_TEXT // 2)
+    tail = handed_on(summary)
     return render(template, variables, MAX_TEXT - len(tail)) + tail
+
+
+def handed_on(summary: str) -> str:
+    """How a description ends that tells what earlier phases hand on."""
+    return _cut(f"\n\n{HANDED_ON}\n{summary}", MAX_TEXT // 2)
 
 
 def _cut(text: str, limit: int) -> str:

@@ -96,6 +96,7 @@ def _llm(model: Model, limits: Limits) -> LLM:
         input_cost_per_token=model.input_cost_per_token,
         output_cost_per_token=model.output_cost_per_token,
         reasoning_effort=model.reasoning_effort,
+        max_output_tokens=limits.max_output_tokens,
         num_retries=limits.llm_attempts,
         timeout=_patience(model, limits),
         # Chat is what passes our wire; the library would rather use another way for models that it knows.

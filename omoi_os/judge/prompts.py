@@ -94,21 +94,14 @@ class PromptSet:
             PromptsInvalid: A file cannot be read or used, is of another version, or lacks a block.
         """
         built_in = resource("prompts") / "judge"
-        texts = _read(built_in)
+        texts = texts_in(built_in)
         if folder is not None:
-            own = _read(folder.expanduser())
+            own = texts_in(folder.expanduser())
             if unknown := [name for name in own if not name.startswith("_") and name not in texts]:
                 known = ", ".join(sorted(texts))
                 raise PromptsInvalid(f"{folder}: there is no prompt called {unknown[0]}; they are {known}")
             texts |= own
-        environment = ImmutableSandboxedEnvironment(
-            loader=DictLoader(texts),
-            undefined=StrictUndefined,
-            autoescape=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        prompts = cls(texts, digest_of([texts, _asked()]), environment)
+        prompts = cls(texts, digest_of([texts, _asked()]), environment_of(texts))
         if problems := list(prompts._problems()):
             raise PromptsInvalid("\n".join(problems))
         return prompts
@@ -172,6 +165,17 @@ class PromptSet:
                 yield f"{name}{_SUFFIX}: its block {block!r} does not show {needed!r}"
 
 
+def environment_of(texts: Mapping[str, str]) -> ImmutableSandboxedEnvironment:
+    """Templates by the names of their files; a variable that does not exist is an error."""
+    return ImmutableSandboxedEnvironment(
+        loader=DictLoader(texts),
+        undefined=StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 def _asked() -> dict[str, list[list[str]]]:
     return {
         phase: [[criterion.id, criterion.text] for criterion in criteria]
@@ -179,7 +183,12 @@ def _asked() -> dict[str, list[list[str]]]:
     }
 
 
-def _read(folder: Path) -> dict[str, str]:
+def texts_in(folder: Path) -> dict[str, str]:
+    """The templates of a folder, by the names of their files.
+
+    Raises:
+        PromptsInvalid: There is none, or one cannot be read.
+    """
     try:
         files = sorted(path for path in folder.iterdir() if path.name.endswith(_SUFFIX))
         texts = {path.name: _text(path) for path in files}

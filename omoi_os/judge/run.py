@@ -65,6 +65,7 @@ class Limits:
         max_cost_usd: Checked after each call, so that the last one may exceed it. Where the cost is unknown
             this limit does nothing and `max_tokens` is the one that holds.
         max_tokens: Read and written by the model, checked as the cost is.
+        max_output_tokens: Written by the model in one call; None for what the model allows.
         llm_timeout_seconds: Silence that is waited for in one call.
         llm_attempts: How often one call is tried when the model is busy or away; 1 does not repeat.
         max_reply_bytes: A reply of the model that is longer is not read to its end.
@@ -75,6 +76,7 @@ class Limits:
     wall_clock_seconds: float = 600.0
     max_cost_usd: float | None = 1.0
     max_tokens: int | None = 1_000_000
+    max_output_tokens: int | None = None
     llm_timeout_seconds: int = 120
     llm_attempts: int = 3
     max_reply_bytes: int = 4_000_000

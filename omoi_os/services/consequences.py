@@ -15,8 +15,8 @@ from omoi_os.domain.tasks import NewTask
 from omoi_os.domain.verdict import GateStatus
 from omoi_os.models.base import new_id
 from omoi_os.models.phase_gate_result import PhaseGateResult
+from omoi_os.services.context_service import ContextService
 from omoi_os.services.database import DatabaseService, driver_connection
-from omoi_os.services.phase_gate import PhaseGateService
 from omoi_os.services.phase_service import PhaseService
 from omoi_os.services.review_requests import AUTOMATIC, ReviewRequests
 from omoi_os.services.task_queue import TaskQueueService
@@ -35,16 +35,28 @@ class Consequences:
     def __init__(
         self,
         db: DatabaseService,
-        gates: PhaseGateService,
         phases: PhaseService,
         queue: TaskQueueService,
         requests: ReviewRequests,
+        contexts: ContextService,
     ) -> None:
         self.db = db
-        self.gates = gates
+        self.contexts = contexts
+        self.gates = phases.gates
         self.phases = phases
         self.queue = queue
         self.requests = requests
+
+    def sum_up(self, review_id: str) -> str:
+        """Have a model condense what the phase of a review hands on, where the policy asks for it.
+
+        After the move, with no transaction open; whatever the model does, the move stands.
+
+        Returns:
+            The code of `Condensing`.
+        """
+        review = self.requests.find(review_id)
+        return self.contexts.condense_ticket_context(review.ticket_id).code
 
     def follow(self, review_id: str) -> Next | None:
         """Do what follows a verdict; None where nothing is to be done, or was done already.

@@ -10,8 +10,29 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from sqlalchemy.orm import Session
 
-from omoi_os.domain.handing_on import GateNotes, TaskResult, gather, is_empty, with_references
-from omoi_os.domain.phases import PHASE_SEQUENCE, Phase, parse_phase
+from omoi_os.domain.context import is_condensed, room_for
+from omoi_os.domain.handing_on import (
+    MOST_ITEMS,
+    GateNotes,
+    TaskResult,
+    gather,
+    is_empty,
+    with_references,
+)
+from omoi_os.domain.phases import PHASE_SEQUENCE, WORK_PHASES, Phase, parse_phase
+from omoi_os.domain.policy import Policy, SummaryPolicy, built_in
+from omoi_os.services.condensing import (
+    ALREADY,
+    CONDENSED,
+    MISSING,
+    NOT_ASKED_FOR,
+    NOTHING_LEFT_OUT,
+    OVERTAKEN,
+    Asked,
+    Condensing,
+    as_payload,
+    unanswered,
+)
 from omoi_os.services.context_summarizer import MAX_TOKENS, ContextSummarizer
 from omoi_os.services.database import DatabaseService, driver_connection
 from omoi_os.services.tickets import check_id, no_ticket
@@ -19,11 +40,25 @@ from omoi_os.store import contexts, tickets
 
 
 class ContextService:
-    """Manages cross-phase context aggregation and summarization."""
+    """Manages cross-phase context aggregation and summarization.
 
-    def __init__(self, db: DatabaseService, *, summarizer: ContextSummarizer | None = None) -> None:
+    Args:
+        policy: Says how long stored summaries may be, and whether a model is asked.
+        condenser: Tells what they leave out; None where no model is configured.
+    """
+
+    def __init__(
+        self,
+        db: DatabaseService,
+        *,
+        summarizer: ContextSummarizer | None = None,
+        policy: Policy | None = None,
+        condenser: Asked | None = None,
+    ) -> None:
         self.db = db
         self.summarizer = summarizer or ContextSummarizer()
+        self.policy = policy or built_in()
+        self.condenser = condenser
 
     def aggregate_phase_context(self, ticket_id: str, phase_id: str) -> dict[str, Any]:
         """What the phase's completed tasks and its gate have to say.
@@ -42,14 +77,7 @@ class ContextService:
 
     def summarize_context(self, context: dict[str, Any], max_tokens: int = MAX_TOKENS) -> str:
         """The context in at most `max_tokens` tokens; see `ContextSummarizer.summarize`."""
-        phases = context.get("phases")
-        if not isinstance(phases, dict):
-            return self.summarizer.summarize(_readable(context), max_tokens)
-        readable = {
-            name: _readable(value) if isinstance(value, dict) else value for name, value in phases.items()
-        }
-        rest = {name: value for name, value in context.items() if name not in ("ticket_id", "target_phase")}
-        return self.summarizer.summarize({**rest, "phases": readable}, max_tokens)
+        return self.summarizer.summarize(_readable(context), max_tokens)
 
     def get_context_for_phase(self, ticket_id: str, target_phase: str) -> dict[str, Any]:
         """What all phases before `target_phase` hand on to it; nothing of it or of later ones.
@@ -71,8 +99,9 @@ class ContextService:
     def update_ticket_context(self, ticket_id: str, phase_id: str, *, session: Session | None = None) -> bool:
         """Merge what a phase hands on into the ticket's context, and sum it up; all of it or nothing.
 
-        Of two updates at the same moment both survive. Calling it again without anything new changes
-        nothing.
+        The summaries are as long as the policy allows. Of two updates at the same moment both survive.
+        Calling it again without anything new changes nothing. No model is asked here: see
+        `condense_ticket_context`.
 
         Returns:
             Whether anything was new.
@@ -95,10 +124,45 @@ class ContextService:
         if is_empty(of_phase) or known.get(phase.value) == of_phase:
             return False
         merged = {**context, "phases": {**known, phase.value: of_phase}}
-        summary = self.summarize_context(merged)
-        own_summary = self.summarize_context(of_phase)
+        summary = self.summarize_context(merged, self._terms(merged).max_tokens)
+        own_summary = self.summarize_context(of_phase, self._terms({"phases": {phase.value: 0}}).max_tokens)
         contexts.keep(connection, ticket_id, phase, whole=(merged, summary), of_phase=(of_phase, own_summary))
         return True
+
+    def condense_ticket_context(self, ticket_id: str) -> Condensing:
+        """Have a model tell what the ticket's stored summary has no room for, where the policy asks for it.
+
+        To be called after a phase was left. It asks once, for up to a minute, with no transaction open; the
+        new summary has the same budget, and is stored with its event, and in the descriptions of tasks that
+        nobody has claimed, only if the context is still the one that was condensed. Otherwise, and whatever
+        the model does, the structural summary stands.
+
+        Raises:
+            NotFound: There is no such ticket.
+        """
+        check_id(ticket_id)
+        with self.db.single_statements() as connection:
+            stored = contexts.read_to_condense(connection, ticket_id)
+        if stored is None:
+            raise no_ticket(ticket_id)
+        terms = self._terms(stored.context)
+        if not terms.condense:
+            return NOT_ASKED_FOR
+        if self.condenser is None:
+            return MISSING
+        if is_condensed(stored.summary):
+            return ALREADY
+        readable = _readable(stored.context)
+        leftover = self.summarizer.left_over(readable, terms.max_tokens)
+        if not leftover.items:
+            return NOTHING_LEFT_OUT
+        answer = self.condenser.ask(leftover, room_for(terms.max_tokens))
+        summary = self.summarizer.condensed(readable, terms.max_tokens, leftover, answer.points)
+        if summary is None:
+            return unanswered(answer)
+        with self.db.single_statements() as connection:
+            kept = contexts.keep_condensed(connection, ticket_id, stored, summary, as_payload(answer.usage))
+        return CONDENSED if kept else OVERTAKEN
 
     def get_ticket_context(self, ticket_id: str) -> tuple[dict[str, Any], str | None]:
         """The context and the summary that are stored with the ticket.
@@ -112,6 +176,13 @@ class ContextService:
         if stored is None:
             raise no_ticket(ticket_id)
         return stored[0] or {}, stored[1]
+
+    def _terms(self, context: Mapping[str, Any]) -> SummaryPolicy:
+        """How the furthest phase that hands something on is to be summed up for the next."""
+        stored = context.get("phases")
+        known = stored if isinstance(stored, dict) else {}
+        furthest = max(filter(known.__contains__, WORK_PHASES), key=WORK_PHASES.index, default=None)
+        return SummaryPolicy() if furthest is None else self.policy.of(furthest).context
 
     def _before(self, connection: Connection[TupleRow], ticket_id: str, target: Phase) -> list[Phase]:
         if target is Phase.BLOCKED:  # as far as the ticket had come
@@ -154,7 +225,10 @@ def _of_newest_visit(
     if newest > 1:
         context["visit"] = newest
     if earlier := {visit: [task.task_id for task in visits[visit]] for visit in visits if visit != newest}:
-        context["earlier_visits"] = [{"visit": visit, "tasks": ids} for visit, ids in sorted(earlier.items())]
+        context["earlier_visits"] = [
+            {"visit": visit, "tasks": ids[:MOST_ITEMS]}
+            for visit, ids in sorted(earlier.items())[-MOST_ITEMS:]
+        ]
     return context
 
 
@@ -168,5 +242,16 @@ def _by_visit(results: Sequence[TaskResult], entered: Sequence[datetime]) -> dic
 
 
 def _readable(context: Mapping[str, Any]) -> dict[str, Any]:
-    """A phase's context with its references in place; any other context as it is."""
+    """A context of one phase or of several with references in place; any other as it is."""
+    phases = context.get("phases")
+    if not isinstance(phases, dict):
+        return _readable_phase(context)
+    readable = {
+        name: _readable_phase(value) if isinstance(value, dict) else value for name, value in phases.items()
+    }
+    rest = {name: value for name, value in context.items() if name not in ("ticket_id", "target_phase")}
+    return {**rest, "phases": readable}
+
+
+def _readable_phase(context: Mapping[str, Any]) -> dict[str, Any]:
     return with_references(context) if isinstance(context.get("sources"), dict) else dict(context)

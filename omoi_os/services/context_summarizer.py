@@ -1,8 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
-from omoi_os.domain.context import Item, Meter, Rank, packed, read
+from omoi_os.domain.context import (
+    MOST_GIVEN,
+    Item,
+    Leftover,
+    Meter,
+    Point,
+    Rank,
+    condense,
+    left_over,
+    packed,
+    read,
+)
 from omoi_os.domain.context.text import short
 from omoi_os.utils.tokens import Tokens
 
@@ -31,6 +43,21 @@ class ContextSummarizer:
         """
         budget = max(0, max_tokens)
         return packed(read(context, budget), budget, self._meter)
+
+    def left_over(self, context: dict[str, Any], max_tokens: int) -> Leftover:
+        """What a summary that keeps room for a model's words does not tell whole; see `condensed`."""
+        return left_over(read(context, max_tokens + MOST_GIVEN), max_tokens, self._meter)
+
+    def condensed(
+        self, context: dict[str, Any], max_tokens: int, leftover: Leftover, points: Iterable[Point]
+    ) -> str | None:
+        """`summarize`, with what a model said of `leftover` behind the items; never more than `max_tokens`.
+
+        Returns:
+            None where nothing of what it said can be used.
+        """
+        reading = read(context, max_tokens + MOST_GIVEN)
+        return condense(reading, max_tokens, self._meter, leftover, points)
 
     def extract_key_points(self, context: dict[str, Any]) -> list[str]:
         """The most important items, at most a hundred, shortened to 500 characters; raw outputs only if

@@ -12,6 +12,8 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from omoi_os.domain.handing_on import GateNotes, TaskResult
+from omoi_os.domain.storable import MAX_TEXT
+from omoi_os.domain.templates import handed_on
 from omoi_os.models.base import new_id
 
 # Tasks that a visit of the phase completed; the time at which the newest visit began decides.
@@ -121,6 +123,72 @@ def keep(
             "phase_summary": of_phase[1],
         },
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A ticket's context while it is condensed.
+
+    Attributes:
+        digest: Of the context's text.
+    """
+
+    context: dict[str, Any]
+    summary: str
+    digest: str
+
+
+def read_to_condense(connection: Connection[TupleRow], ticket_id: str) -> Stored | None:
+    """The ticket's context, its summary, and what tells whether either has changed; None for no ticket."""
+    row = connection.execute(
+        """SELECT coalesce(context, '{}'), coalesce(context_summary, ''), md5(coalesce(context, '{}')::text)
+           FROM tickets WHERE id = %(ticket)s""",
+        {"ticket": ticket_id},
+    ).fetchone()
+    return None if row is None else Stored(row[0] if isinstance(row[0], dict) else {}, row[1], row[2])
+
+
+def keep_condensed(
+    connection: Connection[TupleRow],
+    ticket_id: str,
+    stored: Stored,
+    summary: str,
+    used: Mapping[str, Any],
+) -> bool:
+    """Put `summary` in the place of the stored one, with the event; False if the context has changed.
+
+    Tasks that nobody has claimed were told the old one, and are told the new one.
+    """
+    done = connection.execute(
+        """WITH changed AS (
+               UPDATE tickets SET context_summary = %(summary)s, updated_at = clock_timestamp()
+               WHERE id = %(ticket)s AND context_summary = %(before)s
+                 AND md5(coalesce(context, '{}')::text) = %(digest)s
+               RETURNING id
+           ), told AS (
+               UPDATE tasks
+               SET description = left(description, -length(%(old)s::text)) || %(new)s::text
+               FROM changed
+               WHERE ticket_id = changed.id AND status = 'pending'
+                 AND right(description, length(%(old)s::text)) = %(old)s::text
+                 AND length(description) - length(%(old)s::text) + length(%(new)s::text) <= %(longest)s
+           )
+           INSERT INTO events (id, event_type, entity_type, entity_id, payload, created_at)
+           SELECT gen_random_uuid()::text, 'ticket.context_condensed', 'ticket', id, %(used)s::jsonb,
+                  clock_timestamp()
+           FROM changed""",
+        {
+            "ticket": ticket_id,
+            "before": stored.summary,
+            "digest": stored.digest,
+            "summary": summary,
+            "old": handed_on(stored.summary),
+            "new": handed_on(summary),
+            "longest": MAX_TEXT,
+            "used": _json(used),
+        },
+    )
+    return done.rowcount == 1
 
 
 def _json(value: object) -> str:

@@ -72,7 +72,7 @@ class Tokens:
         """A beginning of `text` with at most so many tokens, and how many it has; never half a character.
 
         It is the longest one within the first 32,768 characters, unless it can end before a space instead of
-        inside a short word.
+        inside a short word that is not the first.
         """
         if at_most <= 0:
             return "", 0
@@ -83,7 +83,7 @@ class Tokens:
         words = self._end_of_words(found, at_most)
         behind = len(self._vocabulary.decode_bytes(found[words:]))
         head = piece.encode()[:-behind].decode()
-        if at_most - words <= _LAST_WORD:
+        if words and at_most - words <= _LAST_WORD:
             return head, words
         # A part of a word may need more tokens than it has as a part.
         for end in range(at_most, words, -1):

@@ -14,6 +14,7 @@ import structlog
 from dbos import DBOS
 
 from omoi_os import faults
+from omoi_os.domain.reviews import Next
 from omoi_os.domain.verdict import Finding
 from omoi_os.services.consequences import Consequences
 from omoi_os.services.durable_reviews import FAILED, Desk, DurableReviews, Kept, State
@@ -69,8 +70,8 @@ async def _review(review_id: str, runner: str, *, judges: bool) -> str:
         found = await give_up(desk, FAILED)
     finally:
         await asyncio.to_thread(desk.clear)
-    if found["state"] in (State.DECIDED, State.LOST):
-        await carry_on(review_id)
+    if found["state"] in (State.DECIDED, State.LOST) and await carry_on(review_id) == Next.ADVANCE:
+        await sum_up(review_id)
     return str(found["state"])
 
 
@@ -175,3 +176,8 @@ async def give_up(desk: Desk, why: Finding) -> Kept:
 @_step("carry_on")
 async def carry_on(review_id: str) -> str | None:
     return await through_outages(partial(_Tools.consequences.follow, review_id))
+
+
+@DBOS.step(name="sum_up")
+async def sum_up(review_id: str) -> str:
+    return await through_outages(partial(_Tools.consequences.sum_up, review_id))

@@ -91,16 +91,19 @@ def get_context(
     for_phase: Annotated[
         str | None, Query(max_length=60, description="Only what earlier phases hand on to this one.")
     ] = None,
-    max_tokens: Annotated[int, Query(ge=0, le=1_000_000, description="Of the summary.")] = MAX_TOKENS,
+    max_tokens: Annotated[
+        int | None,
+        Query(ge=0, le=1_000_000, description="Of the summary; else the stored one, or 2,000 for a phase."),
+    ] = None,
 ) -> ContextOut:
     """What the ticket's phases hand on, whole and summed up."""
     if for_phase is not None:
         context = services.contexts.get_context_for_phase(ticket_id, for_phase)
     else:
         context, stored = services.contexts.get_ticket_context(ticket_id)
-        if max_tokens == MAX_TOKENS:
+        if max_tokens is None:
             return ContextOut(ticket_id=ticket_id, full_context=context, summary=stored)
-    summary = services.contexts.summarize_context(context, max_tokens)
+    summary = services.contexts.summarize_context(context, MAX_TOKENS if max_tokens is None else max_tokens)
     return ContextOut(ticket_id=ticket_id, full_context=context, summary=summary)
 
 

@@ -58,8 +58,10 @@ def head_of(text: str, room: int, meter: Meter, density: float) -> Head:
         exact = exact and apart
         if rest:
             end = end_of_head(done + rest[0], len(done))
-            exact = exact and end == len(done)
-            done = done[:end].rstrip()
+            # Where nothing else would be left, a character without all its marks is better than none.
+            shorter = done[:end].rstrip() or done.rstrip()
+            exact = exact and shorter == done.rstrip()
+            done = shorter
             break
         start = end
         density = start / used if used else density

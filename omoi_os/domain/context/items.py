@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Rank(IntEnum):
-    """How early an item is told; the smaller, the earlier."""
+    """How early an item is told; the smaller, the earlier. No context can name the last one."""
 
     DECISION = 0
     BLOCKING = 1
@@ -17,6 +17,7 @@ class Rank(IntEnum):
     OUTCOME = 4
     NOTE = 5
     OUTPUT = 6
+    CONDENSED = 7
 
 
 class Item(NamedTuple):  # made thousands of times, in a third of a dataclass's time
@@ -34,6 +35,19 @@ class Item(NamedTuple):  # made thousands of times, in a third of a dataclass's 
     name: str
     text: str
     reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condensed:
+    """Lines that tell in a few words what many items say.
+
+    Attributes:
+        items: What they tell of.
+    """
+
+    text: str = ""
+    tokens: int = 0
+    items: frozenset[Item] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeGuard
 
 from omoi_os.domain.context.items import Rank
 from omoi_os.domain.context.text import short
@@ -33,6 +33,9 @@ _RANKS: Final = {
     "outputs": Rank.OUTPUT,
     "output": Rank.OUTPUT,
 }
+LEFT_OUT: Final = "left_out"
+"""Of a phase: how many of its values whoever gathered them did not keep."""
+
 _CONTENT: Final = frozenset({"content", "artifact_content"})
 _TASK: Final = ("task_id", "task")
 _ARTIFACT: Final = ("artifact_path", "path", "artifact", "artifact_id")
@@ -73,9 +76,7 @@ class Place(NamedTuple):
         return self._replace(rank=key.rank, settled=True) if self.reference else _SETTLED[key.rank]
 
     def pointed(self, value: dict[object, object]) -> Place:
-        """Where the values of an object are that may say which task or artifact it is about."""
-        if value.keys().isdisjoint(POINTERS):
-            return self
+        """Where the values of an object are that says which task or artifact it is about."""
         task = _pointer(value, _TASK, "task ") or self.task
         artifact = _pointer(value, _ARTIFACT) or self.artifact
         both = f"{task}, {artifact}" if task and artifact else task or artifact
@@ -112,13 +113,22 @@ def _meaning(name: str) -> Key:
     return Key("" if name in _PLAIN else short(name, LONGEST_NAME), rank, content)
 
 
+def is_count(value: object) -> TypeGuard[int]:
+    """Whether it can be a number of values."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
 def _pointer(value: dict[object, object], keys: Iterable[str], what: str = "") -> str:
     for key in keys:
-        if key in value:
-            found = value[key]
-            if isinstance(found, (str, int)) and (text := short(scalar(found), _LONGEST_REFERENCE)):
-                return what + text
+        found = value.get(key)
+        if isinstance(found, (str, int)) and (text := _reference(scalar(found)[: _LONGEST_REFERENCE + 1])):
+            return what + text
     return ""
+
+
+@lru_cache(1_000)
+def _reference(text: str) -> str:
+    return short(text, _LONGEST_REFERENCE)  # a task's id stands beside each of its items
 
 
 def scalar(value: object) -> str:

@@ -38,6 +38,7 @@ class Line:
     """An item on its way into the summary.
 
     Attributes:
+        size: Characters of the item's text.
         text: The line, as soon as it was made.
         given: Tokens set aside for it while it is not whole; 0 while it is left out.
     """
@@ -48,6 +49,7 @@ class Line:
 
     def __init__(self, item: Item) -> None:
         self.item = item
+        self.size = len(item.text)
 
 
 class Filler:
@@ -84,7 +86,7 @@ class Filler:
 
     def fill_all(self, lines: Sequence[Line], room: int) -> bool:
         """Make all of `lines` whole if they fit into `room`, else none."""
-        if sum([len(line.item.text) for line in lines]) > _FAR * room * self._density:
+        if sum([line.size for line in lines]) > _FAR * room * self._density:
             return False
         tokens = self._count(lines)
         if tokens <= room:
@@ -108,10 +110,10 @@ class Filler:
     def _batch(self, lines: Iterable[Line], room: int) -> list[Line]:
         """The next lines that should fit; at least one, unless it is far too long."""
         batch: list[Line] = []
-        left = room * self._density
+        left, frame = room * self._density, _FRAME * self._density
         most = left * _FAR
         for line in lines:
-            most -= len(line.item.text) + _FRAME * self._density
+            most -= line.size + frame
             if most < 0:
                 break
             if not batch:
@@ -124,7 +126,7 @@ class Filler:
         for line, body in zip(made, all_clean([line.item.text for line in made]), strict=True):
             line.text = rendered(line.item, body)
         tokens = self._meter.count("".join([line.text for line in lines]))
-        self._characters += sum([len(line.item.text) for line in lines])
+        self._characters += sum([line.size for line in lines])
         self._tokens += max(0, tokens - _FRAME * len(lines))
         self._density = min(_DENSEST, max(_SPARSEST, self._characters / self._tokens))
         return tokens

@@ -5,22 +5,46 @@ Each phase first fills an equal share, best rank first; what shares leave over g
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
-from omoi_os.domain.context.closing import Closing
+from omoi_os.domain.context.closing import Closing, Missing
 from omoi_os.domain.context.cutting import Meter
-from omoi_os.domain.context.items import Reading
+from omoi_os.domain.context.items import Condensed, Reading
 from omoi_os.domain.context.lines import Filler, Line
 
 _HUGE: Final = 4
 """Characters for each token of a phase's share above which an item is huge."""
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A summary.
+
+    Attributes:
+        lines: Of the items that are shown, whole or in part.
+        whole: Whether nothing is missing.
+    """
+
+    text: str = ""
+    lines: tuple[Line, ...] = ()
+    whole: bool = False
+
+
+_NONE: Final = Condensed()
+
+
 def packed(reading: Reading, budget: int, meter: Meter) -> str:
     """The summary of `reading` in lines; never more than `budget` tokens by the count of `meter`."""
+    return pack(reading, budget, meter).text
+
+
+def pack(reading: Reading, budget: int, meter: Meter, condensed: Condensed = _NONE) -> Packed:
+    """As `packed`, with what it consists of; `condensed` stands behind the items, in the same budget."""
     filler = Filler(meter)
     phases = [[Line(item) for item in phase] for phase in reading.phases]
-    closing = Closing.for_budget(reading, budget, meter)
+    closing = Closing.for_budget(reading, budget, meter, condensed)
+    budget -= condensed.tokens
     room = budget - closing.tokens
     left = room - sum(
         room // len(phases) - _fill_share(filler, phase, room // len(phases)) for phase in phases
@@ -41,7 +65,7 @@ def _fill_share(filler: Filler, lines: list[Line], share: int) -> int:
     One that is far larger than the share gets half of that once, lest a huge decision hides a small one.
     """
     done, left = filler.fill(lines, share)
-    if [len(line.item.text) > _HUGE * share for line in lines[done : done + 2]] == [True, False]:
+    if [line.size > _HUGE * share for line in lines[done : done + 2]] == [True, False]:
         left -= _give(filler, lines[done], left // 2)
         if lines[done].given:
             more, left = filler.fill(lines[done + 1 :], left)
@@ -88,19 +112,30 @@ def _cut(filler: Filler, lines: list[Line]) -> None:
             spare = filler.cut(line)
 
 
-def _verified(lines: list[Line], used: int, closing: Closing, budget: int, meter: Meter) -> str:
+def _verified(lines: list[Line], used: int, closing: Closing, budget: int, meter: Meter) -> Packed:
     """The lines as one text, without the last ones if the closing line needs more than was kept for it."""
     shown = [line for line in lines if line.text]
     used += sum(line.given for line in shown)
     while lines:
         text = "".join([line.text for line in shown])
-        left_out = [line.item for line in lines if not line.text]
-        cut = [len(line.item.text) - len(line.text) for line in shown if not line.whole]
-        last = closing.line(left_out, cut, budget / max(1, len(text)))
+        missing = _missing(lines, closing)
+        last = closing.line(missing, budget / max(1, len(text)))
         if used + meter.count(last) <= budget:
-            return text + last
+            return Packed(text + closing.condensed.text + last, tuple(shown), missing.is_nothing)
         if not shown:
             break
         used -= meter.count(shown[-1].text)
         shown.pop().text = ""
-    return ""
+    return Packed()
+
+
+def _missing(lines: list[Line], closing: Closing) -> Missing:
+    partly = [line for line in lines if not line.whole or not line.text]
+    told = closing.condensed.items
+    untold = [line for line in partly if line.item not in told] if told else partly
+    return Missing(
+        closing.reading,
+        [line.item for line in untold if not line.text],
+        [line.size - len(line.text) for line in untold if line.text],
+        len(partly) - len(untold),
+    )

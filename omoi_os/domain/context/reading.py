@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import islice, repeat
@@ -11,7 +11,7 @@ from operator import itemgetter, length_hint
 from typing import Final
 
 from omoi_os.domain.context.items import Item, Rank, Reading
-from omoi_os.domain.context.keys import LONGEST_NAME, POINTERS, Place, meaning, scalar
+from omoi_os.domain.context.keys import LEFT_OUT, LONGEST_NAME, POINTERS, Place, is_count, meaning, scalar
 from omoi_os.domain.context.text import short
 from omoi_os.domain.phases import PHASE_SEQUENCE, Phase
 
@@ -19,6 +19,7 @@ MOST_ENTRIES: Final = 5_000
 """Entries of one phase, or keys of one object, that are looked at; the rest is counted. Five milliseconds."""
 
 _LONGEST_JOINED: Final = 1_000
+_MOST_JOINED: Final = 200
 _BLANK: Final = 65_536
 _ENDS: Final = 100
 _SPARSEST: Final = 32
@@ -35,6 +36,9 @@ _PHASES: Final = tuple(phase.value for phase in Phase)
 _NEAREST: Final[dict[str, int]] = {phase: place for place, phase in enumerate(reversed(PHASE_SEQUENCE))}
 
 _BY_RANK_AND_KEY: Final = itemgetter(0, 1)
+_BY_KEY: Final = itemgetter(0)
+_TOP: Final = Place()
+_NO_KEYS: Final = frozenset[str]()
 
 type _Entry = tuple[str, object, Place]
 
@@ -70,7 +74,7 @@ def read(context: object, budget: int) -> Reading:
 def _parts(context: object) -> list[tuple[str, object, frozenset[str]]]:
     """Phase, value and keys to pass over; nearest phase first, and last what belongs to no phase."""
     if not isinstance(context, dict):
-        return [("", context, frozenset())]
+        return [("", context, _NO_KEYS)]
     parts = [(phase, context[phase]) for phase in _PHASES if phase in context]
     without = {phase for phase, _ in parts}
     phases = context.get("phases")
@@ -78,11 +82,11 @@ def _parts(context: object) -> list[tuple[str, object, frozenset[str]]]:
         without.add("phases")
         parts += [(scalar(key) or "", value) for key, value in islice(phases.items(), MOST_ENTRIES)]
     parts.sort(key=lambda part: (_NEAREST.get(part[0], len(_NEAREST)), part[0]))
-    own = context.get("phase_id")
-    return [
-        *((_phase_name(phase), value, frozenset[str]()) for phase, value in parts),
-        (_phase_name(own) if isinstance(own, str) else "", context, frozenset(without)),
-    ]
+    found = [(_phase_name(phase), value, _NO_KEYS) for phase, value in parts]
+    if len(without) < len(context):
+        own = context.get("phase_id")
+        found.append((_phase_name(own) if isinstance(own, str) else "", context, frozenset(without)))
+    return found
 
 
 @lru_cache(100)
@@ -92,22 +96,19 @@ def _phase_name(phase: str) -> str:
 
 
 class _Bucket:
-    """The items of one rank in one phase, until no budget can take more."""
+    """The items of one rank in one phase, until it is full: no budget can take more."""
 
     def __init__(self, budget: int) -> None:
         self.items: list[Item] = []
+        self.full = False
         self._room = budget * _SPARSEST + 1
         # One huge text must not keep the others from being seen.
         self._most_of_one = budget * _SPARSEST // 4
         self._seen: dict[object, str] = {}
 
-    @property
-    def full(self) -> bool:
-        return self._room <= 0
-
     def add(self, phase: str, name: str, text: str, place: Place) -> None:
         """Take it unless the same was said of the same artifact before."""
-        mark: object = (text, name, place.artifact)
+        mark: object = (text, name, place.artifact) if name or place.artifact else text
         size = len(text)
         if size > _LONGEST_JOINED:
             # Hashing 20 MB takes longer than all the rest; comparing does only where length and ends agree.
@@ -116,7 +117,9 @@ class _Bucket:
             return
         self._seen[mark] = text
         self.items.append(Item(place.rank, phase, name, text, place.reference))
-        self._room -= min(max(size, _SHORTEST), self._most_of_one)
+        taken = size if size > _SHORTEST else _SHORTEST
+        self._room -= taken if taken < self._most_of_one else self._most_of_one
+        self.full = self._room <= 0
 
 
 class _Reader:
@@ -135,37 +138,41 @@ class _Reader:
         return tuple(item for rank in sorted(self._buckets) for item in self._buckets[rank].items)
 
     def read(self, value: object, without: frozenset[str]) -> None:
-        self._take("", value, Place(), without)
-        for name, child, place in islice(self._walk(), MOST_ENTRIES):
+        if isinstance(value, dict) and is_count(more := value.get(LEFT_OUT)):
+            self._leave(more)
+            without |= {LEFT_OUT}
+        self._take("", value, _TOP, without)
+        left = MOST_ENTRIES
+        while self._levels and left:
+            left = self._go_on(self._levels[-1], left)
+        self._leave(sum(length_hint(level.source) for level in self._levels))
+        self._levels.clear()
+
+    def _go_on(self, level: _Level, most: int) -> int:
+        """Read a level until another is opened or it ends; returns how many entries may follow."""
+        levels = self._levels
+        for name, child, place in level.entries:
+            most -= 1
             if isinstance(child, str):
                 self._add(name, child, place)
             else:
                 self._take(name, child, place)
-        self._leave(sum(length_hint(level.source) for level in self._levels))
-        self._levels.clear()
+            if not most or not levels or levels[-1] is not level:
+                return most
+        levels.pop()
+        return most
 
-    def _walk(self) -> Iterator[_Entry]:
-        """Entries, depth first; whoever takes one may open or close a level."""
-        while self._levels:
-            level = self._levels[-1]
-            for entry in level.entries:
-                yield entry
-                if not self._levels or self._levels[-1] is not level:
-                    break
-            else:
-                self._levels.pop()
-
-    def _take(self, name: str, value: object, place: Place, without: frozenset[str] = frozenset()) -> None:
+    def _take(self, name: str, value: object, place: Place, without: frozenset[str] = _NO_KEYS) -> None:
         if not isinstance(value, _CONTAINERS):
             self._add(name, scalar(value), place)
             return
-        rank, settled, *_ = place
-        mark = (id(value), rank, settled)
-        if mark in self._opened:
+        mark = (id(value), place.rank, place.settled)
+        if mark in self._opened or not value:
             return
         self._opened.add(mark)
-        if settled and self._buckets[rank].full:
-            self._leave(len(value))
+        if place.settled and self._buckets[place.rank].full:
+            entries = 1 if isinstance(value, dict) else len(value)
+            self._leave(entries + self._rest_of_list(place))
         elif isinstance(value, dict):
             self._open(name, value, place, without)
         else:
@@ -173,16 +180,16 @@ class _Reader:
             self._levels.append(_Level(zip(repeat(name), source, repeat(place)), source, place))
 
     def _open(self, name: str, value: dict[object, object], place: Place, without: frozenset[str]) -> None:
-        place = place.pointed(value)
-        entries = _entries(value, place, without)
+        if not POINTERS.isdisjoint(value):
+            place = place.pointed(value)
+        joined = _joined(value, place) if place.settled or self._levels else None
+        if joined is not None:
+            self._add(name, joined or place.artifact or place.task, place)
+            return
         if len(value) > MOST_ENTRIES:
             self._leave(len(value) - MOST_ENTRIES)
-        joined = _joined(entries, place) if place.settled or self._levels else None
-        if joined is None:
-            source = iter(entries)
-            self._levels.append(_Level(source, source, place))
-        else:
-            self._add(name, joined or place.artifact or place.task, place)
+        source = iter(_entries(value, place, without))
+        self._levels.append(_Level(source, source, place))
 
     def _in_order(self, values: set[object] | frozenset[object]) -> Iterator[object]:
         """A set in an order that does not depend on the hashes of this process."""
@@ -226,16 +233,28 @@ def _entries(value: dict[object, object], place: Place, without: frozenset[str])
     return [entry[2:] for entry in found]
 
 
-def _joined(entries: Iterable[_Entry], place: Place) -> str | None:
+def _joined(value: dict[object, object], place: Place) -> str | None:
     """A small flat object as one text ("cause: a race; since: 1.2"); None where it is not one."""
+    if len(value) > _MOST_JOINED:
+        return None
     parts = []
-    for name, child, below in entries:
-        if below is not place or isinstance(child, _CONTAINERS):
+    for key, child in value.items():
+        if isinstance(child, _CONTAINERS):
             return None
-        text = scalar(child)
+        if key in POINTERS:
+            continue
+        name = key if isinstance(key, str) else scalar(key)
+        said = meaning(name)
+        if said.rank is not None and place.below(said) is not place:
+            return None
+        text = child if isinstance(child, str) else scalar(child)
         if len(text) > _LONGEST_JOINED:
             return None
         if text:
-            parts.append(f"{name}: {text}" if name else text)
-    joined = "; ".join(parts)
+            parts.append((name, f"{said.label}: {text}" if said.label else text))
+    if len(parts) == 1:
+        joined = parts[0][1]
+    else:
+        parts.sort(key=_BY_KEY)
+        joined = "; ".join([text for _, text in parts])
     return joined if len(joined) <= _LONGEST_JOINED else None

@@ -6,9 +6,11 @@ import re
 import unicodedata
 from typing import Final
 
-# Terminal colours, control characters, and marks that reverse what is read. Joiners stay: emoji need them.
+# Terminal colours, control characters, marks that reverse what is read, and what nobody sees but a model
+# reads. Joiners stay: emoji need them.
 _NOISE: Final = re.compile(
-    "\x1b\\[[0-9;?]{0,20}[@-~]|[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+"
+    "\x1b\\[[0-9;?]{0,20}[@-~]|[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+    "\U000e0000-\U000e007f]+"
 )
 _HALF: Final = re.compile("[\ud800-\udfff]")
 
@@ -25,11 +27,14 @@ def clean(text: str) -> str:
 
     Words are separated by one space each, so that the tokens of its parts add up exactly.
     """
-    if _is_clean(text):
-        return text
-    text = " ".join(text.split())
-    if not text.isprintable():
-        text = " ".join(_HALF.sub("\ufffd", _NOISE.sub(" ", text)).split())
+    if text.isprintable():  # so it has no white space but spaces
+        while "  " in text:
+            text = text.replace("  ", " ")
+        text = text.strip(" ")
+    else:
+        text = " ".join(text.split())
+        if not text.isprintable():
+            text = " ".join(_HALF.sub("\ufffd", _NOISE.sub(" ", text)).split())
     if _has_long_word(text):
         text = _RUN.sub(r"\g<0> ", text)
     return text.replace("<|", "< |")
@@ -41,7 +46,6 @@ def all_clean(texts: list[str]) -> list[str]:
 
 
 def _is_clean(text: str) -> bool:
-    # Printable text has no white space but spaces.
     return (
         text.isprintable()
         and "  " not in text
@@ -52,8 +56,8 @@ def _is_clean(text: str) -> bool:
 
 
 def _has_long_word(line: str) -> bool:
-    start = 0
-    while len(line) - start > _LONG_WORD:
+    start, last = 0, len(line) - _LONG_WORD
+    while start < last:
         start = line.rfind(" ", start, start + _LONG_WORD + 1) + 1
         if not start:
             return True
