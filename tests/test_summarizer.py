@@ -307,7 +307,7 @@ def test_what_was_left_out_before_is_counted_too(left_out: Any) -> None:
     summary = summary_of({"phases": {"PHASE_DESIGN": {"notes": ["n"], "left_out": left_out}}})
     if left_out == 7:
         assert summary.endswith(
-            "- note (design): n\n(left out: at least 7 of 8 items; cut: 0; about 290 tokens)\n"
+            "- note (design): n\n(left out: at least 7 of 8 items; cut: 0; about 260 tokens)\n"
         )
     else:
         assert "(left out: " not in summary

@@ -119,7 +119,7 @@ def _verified(lines: list[Line], used: int, closing: Closing, budget: int, meter
     while lines:
         text = "".join([line.text for line in shown])
         missing = _missing(lines, closing)
-        last = closing.line(missing, budget / max(1, len(text)))
+        last = closing.line(missing, used / len(text) if text else 1.0)
         if used + meter.count(last) <= budget:
             return Packed(text + closing.condensed.text + last, tuple(shown), missing.is_nothing)
         if not shown:
