@@ -56,7 +56,7 @@ WHERE id = %(id)s::text AND gate_status = 'pending'
       WHERE before.gate_status = 'pending' AND before.lease_until IS NULL AND before.takes > {SUSPECT}
         AND before.runner IS NOT NULL AND before.seq < phase_gate_results.seq))))
 RETURNING *
-"""  # noqa: S608
+"""  # noqa: S608 - composed of constants
 
 _ITS_TURN_COMES: Final = """
 SELECT EXISTS (SELECT FROM phase_gate_results

@@ -243,11 +243,9 @@ class Fleet:
 
     def close(self) -> None:
         for member in self.members:
-            member.send(signal.SIGCONT)
-            member.send(signal.SIGTERM)
+            member.send(signal.SIGKILL)
         for member in self.members:
-            if member.ended(30) is None:
-                member.kill()
+            member.ended()
         self.engine.close()
         self.db.close()
         self.server.stop()

@@ -87,12 +87,12 @@ def some_tickets(fleet: Fleet, reviews: int) -> None:
 def evidence(phase: Phase, *, good: bool, run: int = 0) -> list[dict[str, Any]]:
     """What a task hands in; `run` makes it other evidence that says the same."""
     return [
-        {"type": type_, "content": {**content, "run": run}}
+        {"type": type_, "content": {**content, **({"run": run} if run else {})}}
         for type_, content in (GOOD if good else BAD)[phase].items()
     ]
 
 
-def result_of(title: str, task: dict[str, Any]) -> dict[str, Any]:
+def result_of(title: str, task: dict[str, Any], *, plain: bool = False) -> dict[str, Any]:
     """What an agent hands in for a task of a ticket with that story."""
     phase = Phase(task["phase_id"])
     mending = task["task_type"].startswith("fix_")
@@ -103,17 +103,21 @@ def result_of(title: str, task: dict[str, Any]) -> dict[str, Any]:
             good = mending
         case Story.HOPELESS:
             good = phase is not Phase.DESIGN
-    return {"artifacts": evidence(phase, good=good, run=random.randrange(10**9))}
+    return {"artifacts": evidence(phase, good=good, run=0 if plain else random.randrange(1, 10**9))}
 
 
-def work_off(fleet: Fleet, ticket: str) -> None:
-    """Complete the tasks of a ticket in its phase as its story says, without an agent and without HTTP."""
+def work_off(fleet: Fleet, ticket: str, *, plain: bool = False) -> None:
+    """Complete the tasks of a ticket in its phase as its story says, without an agent and without HTTP.
+
+    Args:
+        plain: Nothing but what is asked for is handed in; a judge would look at all else as well.
+    """
     statement = """SELECT k.id, k.phase_id, k.task_type, t.title
                    FROM tasks k JOIN tickets t ON t.id = k.ticket_id
                    WHERE t.id = %(id)s AND k.phase_id = t.phase_id AND k.status <> 'completed'"""
     for id_, phase, type_, title in fleet.rows(statement, {"id": ticket}):
         fleet.services.queue.assign_task(id_, "an agent")
-        result = result_of(title, {"phase_id": phase, "task_type": type_})
+        result = result_of(title, {"phase_id": phase, "task_type": type_}, plain=plain)
         fleet.services.queue.complete_task(id_, "an agent", result)
 
 
