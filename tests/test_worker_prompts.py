@@ -108,7 +108,10 @@ def test_a_result_has_what_the_gate_collects_and_later_phases_are_told() -> None
 
 def test_what_is_claimed_of_an_artifact_is_handed_in_where_the_gate_reads_claims() -> None:
     claims = Claims(percentage=95, has_tests=False)
-    given = [Artifact(type="a", path="a.xml", claims=claims), Artifact(type="b", content="text", claims=claims)]
+    given = [
+        Artifact(type="a", path="a.xml", claims=claims),
+        Artifact(type="b", content="text", claims=claims),
+    ]
     a, b = result_of(report(*given))["artifacts"]
     assert a == {"type": "a", "path": "a.xml", "content": {"percentage": 95, "has_tests": False}}
     assert b == {"type": "b", "content": {"content": "text", "percentage": 95, "has_tests": False}}

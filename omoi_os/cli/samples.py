@@ -93,7 +93,7 @@ def build(name: str, tree: Path, *, reports: bool = True) -> None:
 
 
 def begin(base: str, tree: Path, branch: str) -> None:
-    """Make a working tree in the new folder `tree` with the files of `base` on main, and stand on `branch`."""
+    """Make a working tree in the new folder `tree` with the files of `base` on main, on `branch`."""
     tree.mkdir()
     copy(base, tree)
     _git(tree, "init", "--quiet", "--template=", "--initial-branch", _MAIN)

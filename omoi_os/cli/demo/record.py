@@ -12,6 +12,7 @@ from omoi_os.cli.lists import short_phase
 from omoi_os.domain.phases import Phase
 from omoi_os.domain.verdict import GateStatus
 from omoi_os.models.phase_gate_result import PhaseGateResult
+from omoi_os.models.phase_history import PhaseHistory
 from omoi_os.models.task import Task
 from omoi_os.services.task_queue import TaskFilter
 
@@ -41,6 +42,10 @@ class Record:
     def phase(self) -> Phase:
         """Where the ticket is."""
         return self.services.phases.get_current_phase(self.ticket_id)
+
+    def history(self) -> list[PhaseHistory]:
+        """The ticket's moves, the first one first."""
+        return self.services.phases.get_phase_history(self.ticket_id)
 
     def reviews(self, phase: Phase | None = None) -> list[PhaseGateResult]:
         """Verdicts, the first one first."""
@@ -93,4 +98,4 @@ class Record:
         if not page.reviews:
             return ""
         review = page.reviews[0]
-        return f"a review of {short_phase(review.phase_id)} is {review.stage or 'queued'}"
+        return f"a review of {short_phase(review.phase_id)} is {review.stage}"

@@ -7,6 +7,7 @@ from typing import Final
 
 from rich.text import Text
 
+from omoi_os.cli.demo.ending import print_ending
 from omoi_os.cli.demo.outside import Outside
 from omoi_os.cli.demo.record import Differs, Record
 from omoi_os.cli.demo.script import Script
@@ -21,6 +22,14 @@ from omoi_os.services.tickets import NewTicket
 
 PERSON: Final = "a person"
 CHANGED: Final = "README.md"
+DICTATED: Final = "c0ffee00"
+"""The code of a review that the document makes up."""
+
+REFUSED: Final = "This was not accepted:"
+HONEST: Final = """\
+That is what protects: failed rules stand, texts are fenced, a submission needs the review's code, and \
+quotes are looked up. A model that goes along with a text can still be fooled; \
+`omoi judge calibrate` measures yours."""
 _SENTENCE: Final = "\nLinks expire at the time that they were given.\n"
 
 
@@ -45,6 +54,7 @@ class Story:
         review = self.record.verdict(Phase.REQUIREMENTS, 1)
         self._tasks("analyze_requirements", "create_requirements_doc")
         self._verdict(review, GateStatus.PASSED)
+        self.told.answers(review)
         self._moved_on(Phase.REQUIREMENTS)
 
     def design(self) -> None:
@@ -54,7 +64,9 @@ class Story:
         self.told.line("", "The document also says to its reviewer: " + self._dictated())
         self._verdict(first, GateStatus.FAILED, "section_missing")
         self.told.line("", "A failed rule cannot be overruled, whatever the document says to a judge.")
-        self._mended(Phase.DESIGN, "fix_design")
+        second = self._mended(Phase.DESIGN, "fix_design")
+        self._refused(second)
+        self.told.line("", HONEST)
 
     def implementation(self) -> None:
         """Claims that the measurement does not bear out."""
@@ -93,18 +105,24 @@ class Story:
         self._tasks("deploy_feature")
         self._verdict(review, GateStatus.PASSED)
         self._moved_on(Phase.DEPLOYMENT)
+
+    def done(self) -> None:
+        """The end."""
         self._is_in(Phase.DONE)
+        print_ending(self.record, self.shop.models)
 
     def chapters(self) -> Iterator[str]:
         """Tell them one after the other; yields the name of each one before it begins."""
-        for chapter in (
+        told = (
             self.requirements,
             self.design,
             self.implementation,
             self.testing,
             self.deployment,
-        ):
-            yield chapter.__name__
+            self.done,
+        )
+        for number, chapter in enumerate(told, start=1):
+            yield f"{number} of {len(told)}: {chapter.__name__}"
             chapter()
 
     def _moves(self, phase: Phase) -> None:
@@ -113,7 +131,7 @@ class Story:
 
     def _moved_on(self, phase: Phase) -> None:
         """The newest move left that phase, and nobody made it."""
-        for move in reversed(self.shop.services.phases.get_phase_history(self.record.ticket_id)):
+        for move in reversed(self.record.history()):
             if move.from_phase == phase:
                 why, who = move.transition_reason, move.transitioned_by
                 self.told.line("move", f"to {short_phase(move.to_phase)}, by {who}: {why}.")
@@ -136,7 +154,7 @@ class Story:
                 f"the review of {short_phase(review.phase_id)} is {review.gate_status} because of {found}"
             )
 
-    def _mended(self, phase: Phase, kind: str) -> None:
+    def _mended(self, phase: Phase, kind: str) -> PhaseGateResult:
         """What the first review found is mended in a task of its own, and the second one resolves it."""
         self.told.fix(self.record.task(kind))
         review = self.record.verdict(phase, 2)
@@ -146,6 +164,21 @@ class Story:
         if not groups["resolved"] or groups["still_open"]:
             raise Differs(f"the second review of {short_phase(phase)} did not resolve what the first found")
         self._moved_on(phase)
+        return review
+
+    def _refused(self, review: PhaseGateResult) -> None:
+        """The judge's model handed in what the document dictates, and was told why that does not count."""
+        (said,) = self.shop.services.transcripts.of(review.id)
+        handed_in = [entry for entry in said.entries if DICTATED in entry.text and entry.tool == "finish"]
+        answers = [entry.text for entry in said.entries if entry.text.startswith(REFUSED)]
+        if len(handed_in) != 1 or len(answers) != 1:
+            raise Differs("the submission that the document dictates was not refused")
+        why = answers[0].removeprefix(REFUSED).strip().splitlines()[0].removeprefix("- ")
+        self.told.line(
+            "injection", "Here the judge's model obeyed, and handed in what the document dictates."
+        )
+        self.told.line("", Text(f"refused: {why}", "red"))
+        self.told.line("", "So it had to answer itself, with quotes that a program found in the document.")
 
     def _stale(self) -> None:
         state = self.shop.services.gates.check_gate_requirements(self.record.ticket_id, Phase.TESTING)

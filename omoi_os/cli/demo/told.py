@@ -11,7 +11,6 @@ from typing import Any, Final
 from rich.console import Console
 from rich.rule import Rule
 from rich.status import Status
-from rich.table import Table
 from rich.text import Text
 
 from omoi_os.cli.show import answer, progress, visible
@@ -41,11 +40,11 @@ class Told:
 
     def line(self, whose: str, text: str | Text) -> None:
         """One line of a block, folded beside its first word."""
-        grid = Table.grid(padding=(0, 2, 0, 0))
-        grid.add_column(no_wrap=True, style="dim", width=_LABEL)
-        grid.add_column(overflow="fold")
-        grid.add_row(whose, Text(visible(text)) if isinstance(text, str) else text)
-        self.out.print(grid)
+        said = Text(visible(text)) if isinstance(text, str) else text
+        for number, part in enumerate(said.wrap(self.out, self.out.width - _LABEL - 2)):
+            part.rstrip()
+            label = Text((whose if number == 0 else "").ljust(_LABEL + 2), "dim")
+            self.out.print(label + part, soft_wrap=True)
 
     def task(self, task: Task) -> None:
         """A task that is done, in the words of whoever did it."""
@@ -54,7 +53,9 @@ class Told:
 
     def fix(self, task: Task) -> None:
         """A task that a review made."""
-        named = ", ".join(f"{criterion} [{id_}]" for id_, criterion in _FINDING.findall(task.description or ""))
+        named = ", ".join(
+            f"{criterion} [{id_}]" for id_, criterion in _FINDING.findall(task.description or "")
+        )
         self.line("new task", f"{task.task_type}, made by the review: {named}")
 
     def verdict(self, review: PhaseGateResult) -> None:
@@ -63,12 +64,18 @@ class Told:
         for finding in findings(review):
             if finding["outcome"] != "pass":
                 self.line("", f"- {finding['criterion']}: {finding['found']}; needed: {finding['needed']}")
-        self.line("", _asked(review))
+        self.line("", asked(review))
         groups = (review.validation_result or {}).get("convergence") or {}
         for name, title in (("resolved", "resolved"), ("still_open", "still open")):
             if items := groups.get(name):
                 listed = ", ".join(f"{item['criterion']} [{item['id']}]" for item in items)
                 self.line("", f"{title}: {listed}")
+
+    def answers(self, review: PhaseGateResult) -> None:
+        """What the judge answered, with the quotes that were looked up."""
+        for given in judged(review).get("answers", []):
+            text = f"{given['criterion']}: {given['answer']}, “{given['quote']}” in {given['where']}"
+            self.line("", f"- {text}")
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[Callable[[str], None]]:
@@ -102,14 +109,11 @@ def judged(review: PhaseGateResult) -> dict[str, Any]:
     return told
 
 
-def _asked(review: PhaseGateResult) -> str:
+def asked(review: PhaseGateResult) -> str:
+    """Whether a judge was asked, and what it took."""
     told = judged(review)
-    usage = told.get("usage") or {}
-    if not told.get("asked"):
-        return str(told.get("why", "no judge was asked"))
-    refused = usage.get("repairs", 0)
-    calls = f"{told['why']} It made {usage.get('llm_calls', 0)} model calls"
-    return f"{calls}, and {refused} of its answers was refused." if refused else f"{calls}."
+    usage = told.get("usage")
+    return f"{told['why']} It made {usage['llm_calls']} model calls." if usage else str(told["why"])
 
 
 def _show(status: Status, text: str) -> None:

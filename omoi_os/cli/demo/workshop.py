@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -34,7 +36,7 @@ _NOBODYS: Final = "OMOI_DEMO_"
 """Begins no variable: what the operator has set must not change the story."""
 
 _LOAD: Final = Load(poll=0.1, tasks=1)
-_PACE: Final = Pace(drain=1)
+_PACE: Final = Pace(drain=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,17 @@ def workshop(script: Script) -> Iterator[Workshop]:
             with opened(settings, judges_here=False) as services, ExitStack() as stack:
                 with progress("starting a worker"):
                     stack.enter_context(working(services, _LOAD, _PACE))
-                yield Workshop(services, tree, models)
+                try:
+                    yield Workshop(services, tree, models)
+                except (KeyboardInterrupt, SystemExit):
+                    _hush()
+                    raise
+
+
+def _hush() -> None:
+    """Whoever interrupts the demo need not be told what was cut off."""
+    logging.getLogger("dbos").setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
 
 
 def _settings(folder: Path, url: str) -> Settings:
