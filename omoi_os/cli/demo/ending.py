@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from omoi_os.cli.demo.models import JUDGE
 from omoi_os.cli.demo.record import Record
+from omoi_os.cli.demo.told import judged
 from omoi_os.cli.lists import print_rows, short_phase
 from omoi_os.judge.scripted import ScriptedModel
 from omoi_os.models.phase_history import PhaseHistory
@@ -21,7 +22,9 @@ def print_ending(record: Record, models: ScriptedModel) -> None:
     print_rows(out, ("phase", "reviews", "then"), map(row, record.history()))
     out.print()
     judging = sum(request.body["model"] == JUDGE for request in models.requests)
+    costs = [judged(item).get("usage", {}).get("cost_usd") for item in reviews]
+    known = sum(cost for cost in costs if cost is not None)
     out.print(
         f"{len(reviews)} reviews, and {len(models.requests)} model calls, {judging} of them by judges. "
-        "They cost nothing: the models are a script."
+        f"Cost on record: {f'{known:.2f} USD' if known else 'unknown, as a script has no price'}."
     )

@@ -13,7 +13,7 @@ from rich.rule import Rule
 from rich.status import Status
 from rich.text import Text
 
-from omoi_os.cli.show import answer, progress, visible
+from omoi_os.cli.show import answer, mark, progress, visible
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.models.task import Task
 
@@ -63,7 +63,8 @@ class Told:
         self.line("review", answer(review))
         for finding in findings(review):
             if finding["outcome"] != "pass":
-                self.line("", f"- {finding['criterion']}: {finding['found']}; needed: {finding['needed']}")
+                said = f" {finding['criterion']}: {finding['found']}; needed: {finding['needed']}"
+                self.line("", mark(finding) + Text(visible(said)))
         self.line("", asked(review))
         groups = (review.validation_result or {}).get("convergence") or {}
         for name, title in (("resolved", "resolved"), ("still_open", "still open")):
