@@ -157,9 +157,8 @@ class Story:
         self.told.verdict(review)
         found = sorted(item["code"] for item in findings(review) if item["outcome"] != "pass")
         if review.gate_status != status or found != list(codes):
-            raise Differs(
-                f"the review of {short_phase(review.phase_id)} is {review.gate_status} because of {found}"
-            )
+            because = f" because of {', '.join(found)}" if found else ""
+            raise Differs(f"the review of {short_phase(review.phase_id)} is {review.gate_status}{because}")
 
     def _mended(self, phase: Phase, kind: str) -> PhaseGateResult:
         """What the first review found is mended in a task of its own, and the second one resolves it."""

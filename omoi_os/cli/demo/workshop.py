@@ -69,13 +69,12 @@ def workshop(script: Script) -> Iterator[Workshop]:
                     stack.enter_context(working(services, _LOAD, _PACE))
                 try:
                     yield Workshop(services, tree, models)
-                except (KeyboardInterrupt, SystemExit):
+                finally:
                     _hush()
-                    raise
 
 
 def _hush() -> None:
-    """Whoever interrupts the demo need not be told what was cut off."""
+    """Where the story ends before its end, nobody need be told what is cut off."""
     logging.getLogger("dbos").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
 
