@@ -167,6 +167,13 @@ def test_the_same_change_without_its_test_is_blocked(
     assert len(verdict["blocking_reasons"]) == 1
 
 
+def test_the_demo_tells_its_story_where_only_the_wheel_is(installed: Installed, empty_folder: Path) -> None:
+    done = installed.run("omoi", "demo", cwd=empty_folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "All of it came out as it must" in done.stdout
+    assert list(empty_folder.iterdir()) == []
+
+
 def _review(
     installed: Installed, tree: Path, cwd: Path
 ) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:

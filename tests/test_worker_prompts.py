@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from omoi_os.domain.claims import read_claims
 from omoi_os.domain.judging import Fence
 from omoi_os.domain.phases import Phase
 from omoi_os.domain.policy import built_in
 from omoi_os.domain.policy.words import explain
-from omoi_os.domain.work import Artifact, WorkReport, problems_of, result_of
+from omoi_os.domain.work import Artifact, Claims, WorkReport, problems_of, result_of
 from omoi_os.judge.work import WorkerPrompts, WorkOrder
 from omoi_os.utils.tokens import Tokens
 
@@ -103,3 +104,17 @@ def test_a_result_has_what_the_gate_collects_and_later_phases_are_told() -> None
         "context": {"decisions": ["by day"]},
         "artifacts": [{"type": "a", "path": "docs/a.md"}],
     }
+
+
+def test_what_is_claimed_of_an_artifact_is_handed_in_where_the_gate_reads_claims() -> None:
+    claims = Claims(percentage=95, has_tests=False)
+    given = [
+        Artifact(type="a", path="a.xml", claims=claims),
+        Artifact(type="b", content="text", claims=claims),
+    ]
+    a, b = result_of(report(*given))["artifacts"]
+    assert a == {"type": "a", "path": "a.xml", "content": {"percentage": 95, "has_tests": False}}
+    assert b == {"type": "b", "content": {"content": "text", "percentage": 95, "has_tests": False}}
+    assert read_claims(a["content"]) == read_claims(b["content"]) != read_claims(None)
+    empty = Artifact(type="a", path="a.xml", claims=Claims())
+    assert result_of(report(empty))["artifacts"] == [{"type": "a", "path": "a.xml"}]

@@ -11,12 +11,15 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from omoi_os.cli import samples
 
 REPORTS: Final = ("coverage.xml", "lcov.info", "junit.xml")
+STORY: Final = "story"
 
 # What changes from run to run and from machine to machine; everything else is what the tools wrote.
 NORMALISED: Final = (
@@ -30,40 +33,73 @@ NORMALISED: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Tests whose reports are stored.
+
+    Attributes:
+        name: The sample that they begin with, whose change is in.
+        layers: Folders of `samples.FOLDER` that are put over it.
+        stored: Where the reports stand, in `samples.FOLDER`.
+        reports: Those that are kept, where they are written.
+        arguments: For pytest.
+    """
+
+    name: str
+    stored: str
+    layers: tuple[str, ...] = ()
+    reports: tuple[str, ...] = REPORTS
+    arguments: tuple[str, ...] = ()
+
+
+_MENDED: Final = f"{STORY}/implementation-mended"
+_DEPLOYED: Final = f"{STORY}/deployment"
+RUNS: Final = (
+    *(Run(name, f"{name}/reports") for name in samples.ORDER),
+    Run("short-links", f"{STORY}/implementation-reports", (_MENDED,)),
+    Run(
+        "short-links",
+        f"{STORY}/deployment-reports",
+        (_MENDED, _DEPLOYED),
+        ("smoke.xml",),
+        ("-o", "addopts=", "--junitxml=smoke.xml", "smoke"),
+    ),
+)
+
+
 def main() -> int:
     """Store the reports, or compare them; the exit code says whether all is well."""
     check = sys.argv[1:] == ["--check"]
     if sys.argv[1:] and not check:
         print("usage: samples.py [--check]", file=sys.stderr)
         return 2
-    different = [path for name in samples.ORDER for path in _of_sample(name, check=check)]
+    different = [path for run in RUNS for path in _of_run(run, check=check)]
     for path in different:
         print(f"{path}: differs from what a run gives" if check else f"wrote {path}")
     if check and different:
         print("Run `uv run tools/samples.py`, and look at the difference.", file=sys.stderr)
         return 1
-    print(f"{len(samples.ORDER)} samples: {'the stored reports are those of a run' if check else 'done'}")
+    print(f"{len(RUNS)} runs: {'the stored reports are theirs' if check else 'done'}")
     return 0
 
 
-def _of_sample(name: str, *, check: bool) -> list[Path]:
-    stored = samples.FOLDER / name / "reports"
-    different = []
-    for report, text in _run(name).items():
-        path = stored / f"{report}.txt"
+def _of_run(run: Run, *, check: bool) -> Iterator[Path]:
+    for report, text in _reports(run).items():
+        path = samples.FOLDER / run.stored / f"{report}.txt"
         if path.exists() and path.read_text() == text:
             continue
-        different.append(path.relative_to(samples.FOLDER.parent.parent))
+        yield path.relative_to(samples.FOLDER.parent.parent)
         if not check:
-            stored.mkdir(exist_ok=True)
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text)
-    return different
 
 
-def _run(name: str) -> dict[str, str]:
+def _reports(run: Run) -> dict[str, str]:
     with tempfile.TemporaryDirectory(prefix="omoi-sample-") as folder:
-        tree = Path(folder, name)
-        samples.build(name, tree, reports=False)
+        tree = Path(folder, run.name)
+        samples.build(run.name, tree, reports=False)
+        for layer in run.layers:
+            samples.copy(layer, tree)
         command = [sys.executable, "-m", "pytest", "-q", "-p", "pytest_cov", "-p", "no:cacheprovider"]
         # Only pytest-cov: the plugins of this project would shuffle and split the samples' tests.
         environment = {
@@ -72,13 +108,18 @@ def _run(name: str) -> dict[str, str]:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         done = subprocess.run(
-            command, cwd=tree, env=environment, capture_output=True, text=True, check=False, timeout=120
+            [*command, *run.arguments],
+            cwd=tree,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
         if done.returncode:
-            raise SystemExit(f"{name}: its tests failed\n{done.stdout}{done.stderr}")
-        return {
-            report: _normal((tree / report).read_text()) for report in REPORTS if (tree / report).exists()
-        }
+            raise SystemExit(f"{run.stored}: the tests failed\n{done.stdout}{done.stderr}")
+        written = [report for report in run.reports if (tree / report).exists()]
+        return {report: _normal((tree / report).read_text()) for report in written}
 
 
 def _normal(text: str) -> str:

@@ -28,7 +28,9 @@ app: Final = App(
     "5 no verdict, 8 nothing yet.",
 )
 app.command("omoi_os.cli.review:review", name="review", help="Review a working tree.")
-app.command("omoi_os.cli.demo:demo", name="demo", help="Review three sample tickets.")
+app.command(
+    "omoi_os.cli.demo.command:demo", name="demo", help="Bring a sample ticket from requirements to done."
+)
 app.command("omoi_os.cli.ticket:app", name="ticket", help="Make, list and move tickets.")
 app.command("omoi_os.cli.task:app", name="task", help="List, take and end tasks.")
 app.command("omoi_os.cli.gate:app", name="gate", help="Look at a ticket's gate; waive a criterion.")

@@ -85,22 +85,37 @@ def load(name: str) -> Sample:
 def build(name: str, tree: Path, *, reports: bool = True) -> None:
     """Make the sample's working tree in the new folder `tree`: main, the agent's branch, and the reports."""
     sample = load(name)
-    tree.mkdir()
-    _copy(FOLDER / name / "base", tree)
-    _git(tree, "init", "--quiet", "--template=", "--initial-branch", _MAIN)
-    _commit(tree, "The state before the work")
-    _git(tree, "checkout", "--quiet", "-b", sample.branch)
-    _copy(FOLDER / name / "change", tree)
+    begin(f"{name}/base", tree, sample.branch)
+    copy(f"{name}/change", tree)
     _commit(tree, sample.title)
     if reports:
-        _copy(FOLDER / name / "reports", tree)
+        copy(f"{name}/reports", tree)
 
 
-def _copy(source: Path, tree: Path) -> None:
-    for path in sorted(source.rglob(f"*{_SUFFIX}")):
-        target = tree / path.relative_to(source).with_name(path.name.removesuffix(_SUFFIX))
+def begin(base: str, tree: Path, branch: str) -> None:
+    """Make a working tree in the new folder `tree` with the files of `base` on main, on `branch`."""
+    tree.mkdir()
+    copy(base, tree)
+    _git(tree, "init", "--quiet", "--template=", "--initial-branch", _MAIN)
+    _commit(tree, "The state before the work")
+    _git(tree, "checkout", "--quiet", "-b", branch)
+
+
+def copy(folder: str, tree: Path) -> None:
+    """Put the files of a folder of `FOLDER` in the place of those that stand in `tree`."""
+    for path, content in files(folder).items():
+        target = tree / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(path.read_bytes())
+        target.write_bytes(content)
+
+
+def files(folder: str) -> dict[str, bytes]:
+    """The files of a folder of `FOLDER`, by their paths in a working tree."""
+    source = FOLDER / folder
+    return {
+        path.relative_to(source).as_posix().removesuffix(_SUFFIX): path.read_bytes()
+        for path in sorted(source.rglob(f"*{_SUFFIX}"))
+    }
 
 
 def _commit(tree: Path, message: str) -> None:

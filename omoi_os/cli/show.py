@@ -98,7 +98,7 @@ def findings_table(findings: Sequence[_Finding], width: int) -> Table:
         cells = [_cell(finding, key) for _, key in _CELLS_OF_UNMET]
         # The name of an artifact and that of a criterion are read one below the other.
         cells[0] = Text("\n").join(cells[0].split("."))
-        table.add_row(_mark(finding), *cells)
+        table.add_row(mark(finding), *cells)
     return table
 
 
@@ -121,12 +121,12 @@ def findings_blocks(findings: Iterable[_Finding]) -> RenderableType:
     for finding in findings:
         if finding["outcome"] == Outcome.PASS:
             met = Text.assemble(_cell(finding, "criterion"), ": ", _cell(finding, "found"))
-            grid.add_row(_mark(finding), "criterion", met)
+            grid.add_row(mark(finding), "criterion", met)
             grid.add_row()
             continue
         for number, (name, key) in enumerate(_CELLS_OF_UNMET):
             if cell := _cell(finding, key):
-                grid.add_row(_mark(finding) if number == 0 else "", name, cell)
+                grid.add_row(mark(finding) if number == 0 else "", name, cell)
         grid.add_row()  # a blank line
     return grid
 
@@ -156,7 +156,8 @@ def answer(result: PhaseGateResult) -> Text:
             return Text(f"INCONCLUSIVE: {counted}, and the rest could not be measured.", "bold yellow")
 
 
-def _mark(finding: _Finding) -> Text:
+def mark(finding: _Finding) -> Text:
+    """How it stands, in one word."""
     if finding.get("waiver"):
         return Text("waived", "yellow")
     match finding["outcome"], finding["severity"]:

@@ -25,6 +25,16 @@ class TaskReport(BaseModel):
     report: str = Field(min_length=1, max_length=20_000, description="What was done and what is left.")
 
 
+class Claims(BaseModel):
+    """What is said of an artifact. The gate compares it with what it measures, and believes none of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    percentage: float | None = Field(default=None, ge=0, le=100, description="Of lines that tests cover.")
+    has_tests: bool | None = Field(default=None, description="Whether the change comes with tests.")
+    all_passed: bool | None = Field(default=None, description="Whether all tests that ran passed.")
+
+
 class Artifact(BaseModel):
     """One thing that the task was to bring."""
 
@@ -38,6 +48,9 @@ class Artifact(BaseModel):
     )
     content: str | None = Field(
         default=None, max_length=200_000, description="The thing itself, where there is no workspace."
+    )
+    claims: Claims | None = Field(
+        default=None, description="What you know of it; leave out what you do not. It is measured anyway."
     )
 
 
@@ -65,8 +78,17 @@ def result_of(report: WorkReport) -> dict[str, Any]:
     return {
         "summary": report.report,
         "context": {name: points for name, points in lists.items() if points},
-        "artifacts": [artifact.model_dump(exclude_none=True) for artifact in report.artifacts],
+        "artifacts": [_entry(artifact) for artifact in report.artifacts],
     }
+
+
+def _entry(artifact: Artifact) -> dict[str, Any]:
+    """As the gate collects it: claims stand in the content, beside the text where there is one."""
+    entry = artifact.model_dump(exclude_none=True)
+    if claims := entry.pop("claims", None):
+        text = {"content": artifact.content} if artifact.content is not None else {}
+        entry["content"] = text | claims
+    return entry
 
 
 def _problems(artifact: Artifact, problem: Problem | None) -> Iterator[str]:

@@ -28,7 +28,7 @@ class Executor:
 
     def run(self, task: AgentTask) -> AgentRun:
         """Run a task to its end; one call per thread, as many threads as there are runs."""
-        _load()
+        load()
         halt, future = self._start(task)
         try:
             return future.result()
@@ -44,7 +44,7 @@ class Executor:
         Raises:
             asyncio.CancelledError: The caller was cancelled; the run has ended by then.
         """
-        await asyncio.to_thread(_load)
+        await asyncio.to_thread(load)
         halt, future = self._start(task)
         try:
             return await asyncio.shield(asyncio.wrap_future(future))
@@ -76,7 +76,7 @@ def stop_run(conversation_id: UUID) -> None:
         halt.stop(RunOutcome.CANCELLED, "the review was cancelled, or its worker is shutting down")
 
 
-def _load() -> None:
+def load() -> None:
     """Load what takes seconds before any clock runs."""
     prepare()
     importlib.import_module("omoi_os.judge.drive")
