@@ -120,6 +120,7 @@ def services_on(
         generator=generator,
         contexts=contexts,
         gates=gates,
+        requests=requests,
         reviews=None if judges_here else requests,
     )
     events = EventService(db, _secrets(settings))

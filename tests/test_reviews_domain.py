@@ -13,6 +13,7 @@ from omoi_os.domain.reviews import (
     Again,
     Next,
     Tried,
+    WorkLeft,
     again,
     blocked_reason,
     fix_description,
@@ -24,6 +25,7 @@ from omoi_os.models.phases import PHASE_SEQUENCE, Phase
 
 POLICY = built_in_policy(Phase.TESTING)
 NOTHING = Tried(0, 0)
+NONE, SOME, DEAD = WorkLeft.NONE, WorkLeft.SOME, WorkLeft.FAILED
 
 
 @pytest.mark.parametrize("code", sorted(OUTAGES))
@@ -62,33 +64,36 @@ def test_a_policy_of_one_attempt_tries_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "fixes", "open_tasks", "follows"),
+    ("status", "fixes", "work", "follows"),
     [
-        ("passed", 0, False, Next.ADVANCE),
-        ("passed", 9, False, Next.ADVANCE),
-        ("failed", 0, False, Next.FIX),
-        ("failed", 1, False, Next.FIX),
-        ("failed", 2, False, Next.BLOCK),
-        ("failed", 3, False, Next.BLOCK),
-        ("failed", 0, True, Next.WAIT_FOR_WORK),
-        ("failed", 9, True, Next.WAIT_FOR_WORK),
-        ("inconclusive", 0, False, Next.WAIT_FOR_PERSON),
-        ("inconclusive", 0, True, Next.WAIT_FOR_PERSON),
-        ("pending", 0, False, Next.WAIT_FOR_PERSON),
-        ("anything else", 0, False, Next.WAIT_FOR_PERSON),
+        ("passed", 0, NONE, Next.ADVANCE),
+        ("passed", 9, NONE, Next.ADVANCE),
+        ("failed", 0, NONE, Next.FIX),
+        ("failed", 1, NONE, Next.FIX),
+        ("failed", 2, NONE, Next.BLOCK),
+        ("failed", 3, NONE, Next.BLOCK),
+        ("failed", 0, SOME, Next.WAIT_FOR_WORK),
+        ("failed", 9, SOME, Next.WAIT_FOR_WORK),
+        ("failed", 0, DEAD, Next.BLOCK),
+        ("passed", 0, DEAD, Next.ADVANCE),
+        ("inconclusive", 0, DEAD, Next.WAIT_FOR_PERSON),
+        ("inconclusive", 0, NONE, Next.WAIT_FOR_PERSON),
+        ("inconclusive", 0, SOME, Next.WAIT_FOR_PERSON),
+        ("pending", 0, NONE, Next.WAIT_FOR_PERSON),
+        ("anything else", 0, NONE, Next.WAIT_FOR_PERSON),
     ],
 )
-def test_what_follows_a_verdict(status: str, fixes: int, open_tasks: bool, follows: Next) -> None:
-    assert what_follows(status, POLICY, fixes=fixes, open_tasks=open_tasks) is follows
+def test_what_follows_a_verdict(status: str, fixes: int, work: WorkLeft, follows: Next) -> None:
+    assert what_follows(status, POLICY, fixes=fixes, work=work) is follows
 
 
 def test_only_a_pass_moves_a_ticket_and_only_where_the_policy_lets_it() -> None:
     by_hand = replace(POLICY, advance=Advance.MANUAL)
-    assert what_follows("passed", by_hand, fixes=0, open_tasks=False) is Next.WAIT_FOR_PERSON
+    assert what_follows("passed", by_hand, fixes=0) is Next.WAIT_FOR_PERSON
     every = [
-        what_follows(s, POLICY, fixes=0, open_tasks=o)
-        for s in ("failed", "inconclusive", "")
-        for o in (False, True)
+        what_follows(status, POLICY, fixes=0, work=work)
+        for status in ("failed", "inconclusive", "")
+        for work in WorkLeft
     ]
     assert Next.ADVANCE not in every
 

@@ -37,6 +37,9 @@ def upgrade() -> None:
         _moment("followed_at"),
     ):
         op.add_column(TABLE, column)
+    op.create_index(
+        "idx_gate_results_decided", TABLE, ["ticket_id", "phase_id", "validated_at", "seq"], unique=False
+    )
     op.create_index("idx_gate_results_waiting", TABLE, ["requested_at"], postgresql_where=sa.text(WAITING))
     op.create_index("idx_gate_results_unfollowed", TABLE, ["seq"], postgresql_where=sa.text(UNFOLLOWED))
     op.create_table(
@@ -71,6 +74,7 @@ def downgrade() -> None:
     op.drop_table("idempotency_keys")
     op.drop_index("idx_gate_results_unfollowed", TABLE)
     op.drop_index("idx_gate_results_waiting", TABLE)
+    op.drop_index("idx_gate_results_decided", TABLE)
     for column in (
         "followed_at",
         "workflow_id",

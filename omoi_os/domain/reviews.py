@@ -54,6 +54,7 @@ class Next(StrEnum):
     ADVANCE = "advance"
     FIX = "fix"
     BLOCK = "block"
+    REVIEW_AGAIN = "review_again"
     WAIT_FOR_WORK = "wait_for_work"
     WAIT_FOR_PERSON = "wait_for_person"
 
@@ -102,18 +103,32 @@ def again(
     return Again(first * min(2.0 ** min(tried.attempts, 30), _LONGEST_WAIT), counts=True)
 
 
-def what_follows(status: str, policy: PhasePolicy, *, fixes: int, open_tasks: bool) -> Next:
+class WorkLeft(StrEnum):
+    """What is left to do in a phase.
+
+    Attributes:
+        SOME: Its end asks for a review anyway.
+        FAILED: Only tasks that failed for good: nobody will go on with them.
+    """
+
+    NONE = "none"
+    SOME = "some"
+    FAILED = "failed"
+
+
+def what_follows(status: str, policy: PhasePolicy, *, fixes: int, work: WorkLeft = WorkLeft.NONE) -> Next:
     """What is done after a verdict.
 
     Args:
         fixes: Tasks that were made to mend what reviews of this visit found.
-        open_tasks: Whether there is anything left to do in the phase: its end asks for a review anyway.
     """
     match status:
         case GateStatus.PASSED:
             return Next.ADVANCE if policy.advance is Advance.AUTO else Next.WAIT_FOR_PERSON
-        case GateStatus.FAILED if open_tasks:
+        case GateStatus.FAILED if work is WorkLeft.SOME:
             return Next.WAIT_FOR_WORK
+        case GateStatus.FAILED if work is WorkLeft.FAILED:
+            return Next.BLOCK
         case GateStatus.FAILED:
             return Next.BLOCK if fixes + 1 >= policy.max_iterations else Next.FIX
         case _:

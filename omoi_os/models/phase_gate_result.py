@@ -39,7 +39,8 @@ class PhaseGateResult(Base):
         blocking_reasons: One sentence per finding that keeps the gate closed.
         lease_until: Of a review that runs outside of the engine: if it is not decided by then, another may
             take it over.
-        seq: Order of requests, which decides which verdict is the latest.
+        seq: Order of requests. The latest verdict is the one that was decided last: one that was asked for
+            early may have waited for long.
         requested_at: When somebody asked, and `cause` why (`omoi_os.domain.reviews.Cause`); None where a
             verdict was reached at once.
         carry_on: Whether the policy's next thing follows (the ticket moves on, or gets a task that mends what
@@ -62,6 +63,7 @@ class PhaseGateResult(Base):
             unique=True,
             postgresql_where=text("gate_status = 'pending'"),
         ),
+        Index("idx_gate_results_decided", "ticket_id", "phase_id", "validated_at", "seq"),
         Index("idx_gate_results_waiting", "requested_at", postgresql_where=text(WAITING)),
         Index("idx_gate_results_unfollowed", "seq", postgresql_where=text(UNFOLLOWED)),
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from psycopg import Connection
+from psycopg.rows import TupleRow
 from sqlalchemy.orm import Session
 
 from omoi_os import faults
 from omoi_os.domain.phases import Move, Phase, parse_phase
 from omoi_os.domain.policy import PhasePolicy
-from omoi_os.domain.reviews import Next, blocked_reason, fix_description, phase_after, what_follows
+from omoi_os.domain.reviews import Cause, Next, blocked_reason, fix_description, phase_after, what_follows
 from omoi_os.domain.statuses import Priority
 from omoi_os.domain.tasks import NewTask
 from omoi_os.domain.verdict import GateStatus
@@ -17,6 +19,7 @@ from omoi_os.models.base import new_id
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.services.context_service import ContextService
 from omoi_os.services.database import DatabaseService, driver_connection
+from omoi_os.services.gate.stages import DECIDED
 from omoi_os.services.phase_service import PhaseService
 from omoi_os.services.review_requests import AUTOMATIC, ReviewRequests
 from omoi_os.services.task_queue import TaskQueueService
@@ -61,15 +64,16 @@ class Consequences:
     def follow(self, review_id: str) -> Next | None:
         """Do what follows a verdict; None where nothing is to be done, or was done already.
 
-        The gate's last verdict counts, which may be a later one. One that passed and is stale is followed by
-        another review.
+        The gate's last verdict counts, which may be a later one. One that is stale is followed by another
+        review, and where one is open already nothing is made or blocked before that has ended. What failed is
+        looked at again once: a workspace that never holds still must not keep its findings from being mended.
         """
         asked = self.gates.find_result(review_id)
         if asked is None or not _is_to_follow(asked):
             return None
         last = self.gates.latest_verdict(asked.ticket_id, asked.phase_id) or asked
         # Reads the workspace, so before the transaction.
-        current = last.gate_status != GateStatus.PASSED or self.gates.is_current(last)
+        current = last.gate_status not in DECIDED or self.gates.is_current(last)
         with self.db.get_session() as session:
             follows = self._follow(session, review_id, last, current=current)
             _reached(follows, "before_commit", review_id)
@@ -90,28 +94,40 @@ class Consequences:
         phase = parse_phase(last.phase_id)
         policy = self.gates.policies.of(phase)
         fixes = reviews.count_fixes(connection, last.ticket_id, phase, FIX)
-        working = gates.has_open_tasks(connection, last.ticket_id, phase)
-        follows = what_follows(last.gate_status, policy, fixes=fixes, open_tasks=working)
+        work = gates.work_left(connection, last.ticket_id, phase)
+        follows = what_follows(last.gate_status, policy, fixes=fixes, work=work)
+        place = Place(ticket.phase_id, ticket.previous_phase_id)
+        if follows in (Next.FIX, Next.BLOCK) and self._is_overtaken(connection, asked, last, current=current):
+            self.requests.again(session, last)
+            return Next.REVIEW_AGAIN
         match follows:
-            case Next.ADVANCE:
-                self._advance(
-                    session, Place(ticket.phase_id, ticket.previous_phase_id), last, current=current
-                )
+            case Next.ADVANCE if not current or not self._advance(session, place, last):
+                self.requests.again(session, last)
+                return Next.REVIEW_AGAIN
             case Next.FIX:
                 self._fix(session, last, policy, fixes + 1)
             case Next.BLOCK:
                 why = blocked_reason(phase, last.blocking_reasons or [], iterations=fixes + 1)
-                place = Place(ticket.phase_id, ticket.previous_phase_id)
-                move = Move(Phase.BLOCKED, why, AUTOMATIC)
-                self.phases.carry_out(session, last.ticket_id, place, move)
+                self.phases.carry_out(session, last.ticket_id, place, Move(Phase.BLOCKED, why, AUTOMATIC))
         return follows
 
-    def _advance(self, session: Session, place: Place, verdict: PhaseGateResult, *, current: bool) -> None:
+    def _is_overtaken(
+        self,
+        connection: Connection[TupleRow],
+        asked: PhaseGateResult,
+        verdict: PhaseGateResult,
+        *,
+        current: bool,
+    ) -> bool:
+        """Whether a failure is not acted on: another review is open, or it is about something else now."""
+        if gates.open_one(connection, verdict.ticket_id, verdict.phase_id) is not None:
+            return True
+        return not current and asked.cause != Cause.EVIDENCE_CHANGED
+
+    def _advance(self, session: Session, place: Place, verdict: PhaseGateResult) -> bool:
         phase = parse_phase(verdict.phase_id)
         move = Move(phase_after(phase), f"the gate of {phase.name.lower()} passed", AUTOMATIC)
-        moved = self.phases.carry_out(session, verdict.ticket_id, place, move, verdict) if current else None
-        if moved is None:
-            self.requests.again(session, verdict)
+        return self.phases.carry_out(session, verdict.ticket_id, place, move, verdict) is not None
 
     def _fix(self, session: Session, verdict: PhaseGateResult, policy: PhasePolicy, iteration: int) -> None:
         details = verdict.validation_result or {}

@@ -71,23 +71,26 @@ class PhaseService:
         generator: Makes the tasks of a work phase when it is entered; None makes none.
         contexts: Keeps what a work phase hands on when it is left; None keeps nothing.
         gates: Validates what a forward move leaves behind.
+        requests: Asked for a review where a ticket that was blocked comes back to a phase whose work is done.
         reviews: Has judges asked by workers: a move that needs one is refused until it has answered. Without
             it a move waits for the judge.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 all but the first have a default
         self,
         db: DatabaseService,
         *,
         generator: TaskGenerator | None = None,
         contexts: ContextKeeper | None = None,
         gates: PhaseGateService | None = None,
+        requests: ReviewRequests | None = None,
         reviews: ReviewRequests | None = None,
     ) -> None:
         self.db = db
         self.generator = generator
         self.contexts = contexts
         self.gates = gates or PhaseGateService(db)
+        self.requests = requests
         self.reviews = reviews
 
     def can_transition(self, from_phase: str, to_phase: str) -> bool:
@@ -239,6 +242,8 @@ class PhaseService:
             self.contexts.update_ticket_context(ticket_id, transition.from_phase, session=session)
         if self.generator is not None and transition.to_phase in WORK_PHASES:
             self.generator.generate_phase_tasks(ticket_id, transition.to_phase, session=session)
+        if self.requests is not None and transition.from_phase is Phase.BLOCKED:
+            self.requests.phase_resumed(session, ticket_id, transition.to_phase)
         return transition
 
     def _take_back(self, session: Session, ticket_id: str, over: Sequence[Phase]) -> None:

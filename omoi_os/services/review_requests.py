@@ -129,13 +129,15 @@ class ReviewRequests:
 
         In the transaction that completed it, with the ticket locked: of two last tasks one is later.
         """
-        if task.phase_id not in PHASE_GATE_REQUIREMENTS:
+        self.phase_resumed(session, task.ticket_id, task.phase_id)
+
+    def phase_resumed(self, session: Session, ticket_id: str, phase_id: str) -> None:
+        """Ask for a review if nothing is left to do in a phase; with the ticket, which is in it, locked."""
+        if phase_id not in PHASE_GATE_REQUIREMENTS:
             return
-        connection = driver_connection(session)
-        if gates.is_worked_off(connection, task.ticket_id, task.phase_id):
+        if gates.is_worked_off(driver_connection(session), ticket_id, phase_id):
             cause = Cause.PHASE_COMPLETED
-            wanted = reviews.ReviewRequest(task.ticket_id, task.phase_id, AUTOMATIC, cause, carry_on=True)
-            self._ask(session, wanted)
+            self._ask(session, reviews.ReviewRequest(ticket_id, phase_id, AUTOMATIC, cause, carry_on=True))
 
     def again(self, session: Session, review: PhaseGateResult) -> PhaseGateResult:
         """Ask for a review of what changed since one that is to be followed."""
@@ -178,8 +180,9 @@ class ReviewRequests:
                 reviews.mark_followed(connection, review_id)
         if ended is None:
             raise ReviewOver(review_id=review_id, gate_status=self.find(review_id).gate_status)
-        if before.workflow_id is not None:
-            self.engine.cancel(before.workflow_id)
+        # The newest one: it may have been handed on since it was looked for.
+        if ended.workflow_id is not None:
+            self.engine.cancel(ended.workflow_id)
         return ended
 
     def find(self, review_id: str) -> PhaseGateResult:

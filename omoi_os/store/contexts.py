@@ -40,7 +40,7 @@ _GATES: Final = """
 SELECT DISTINCT ON (phase_id) phase_id, gate_status, blocking_reasons, validation_result ->> 'feedback'
 FROM phase_gate_results
 WHERE ticket_id = %(ticket)s AND phase_id = ANY (%(phases)s::text[]) AND gate_status <> 'pending'
-ORDER BY phase_id, seq DESC
+ORDER BY phase_id, validated_at DESC, seq DESC
 """
 
 

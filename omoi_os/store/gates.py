@@ -16,13 +16,13 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from omoi_os.domain.inputs import Inputs
-from omoi_os.domain.reviews import Stage
+from omoi_os.domain.reviews import Stage, WorkLeft
 from omoi_os.domain.rules import Artifact, OpenTask, TaskFacts
 from omoi_os.domain.verdict import Verdict
 from omoi_os.domain.waivers import Waiver
 from omoi_os.models.base import new_id
 from omoi_os.models.phase_gate_result import PhaseGateResult
-from omoi_os.models.task import UNCOLLECTED
+from omoi_os.models.task import RETRYABLE, UNCOLLECTED
 from omoi_os.store import reviews
 from omoi_os.store.rows import fetch_one, loaded
 
@@ -62,7 +62,7 @@ _LATEST: Final = f"""
 (SELECT jsonb_build_object('id', id, 'status', gate_status, 'inputs', validation_result -> 'inputs',
                            'findings', validation_result -> 'findings')
  FROM phase_gate_results WHERE {_OF_PHASE} AND gate_status <> 'pending' AND validated_at > {_SINCE}
- ORDER BY seq DESC LIMIT 1)::text
+ ORDER BY validated_at DESC, seq DESC LIMIT 1)::text
 """  # noqa: S608
 
 # The content travels as text: a number or a depth that Python cannot read must spoil one artifact, and not
@@ -130,7 +130,7 @@ WITH ended AS (
     UPDATE phase_gate_results
     SET gate_status = 'inconclusive', validated_at = clock_timestamp(), lease_until = NULL,
         validation_result = %(result)s::jsonb, blocking_reasons = %(reasons)s::text[]
-    WHERE {_OF_PHASE} AND gate_status = 'pending' AND lease_until < clock_timestamp()
+    WHERE {_OF_PHASE} AND gate_status = 'pending' AND lease_until < clock_timestamp() AND requested_at IS NULL
     RETURNING id, gate_status, validated_at
 )
 INSERT INTO events (id, event_type, entity_type, entity_id, payload, created_at)
@@ -161,7 +161,7 @@ _AT_ONCE_VALUES: Final[Mapping[str, Any]] = {
 
 LATEST_RESULT: Final = f"""
 SELECT * FROM phase_gate_results WHERE {_OF_PHASE} AND gate_status <> 'pending'
-ORDER BY seq DESC LIMIT 1
+ORDER BY validated_at DESC, seq DESC LIMIT 1
 """  # noqa: S608
 
 
@@ -364,11 +364,14 @@ def open_review(
     return find_result(connection, id_) if connection.execute(_OPEN_REVIEW, values).rowcount else None
 
 
-def has_open_tasks(connection: Connection[TupleRow], ticket_id: str, phase_id: str) -> bool:
-    """Whether anything is left to do in this visit of the phase."""
-    statement = f"SELECT EXISTS (SELECT FROM {_OPEN})"  # noqa: S608
-    values = {"ticket": ticket_id, "phase": phase_id}
-    return connection.execute(statement, values, prepare=True).fetchone() == (True,)
+def work_left(connection: Connection[TupleRow], ticket_id: str, phase_id: str) -> WorkLeft:
+    """What is left to do in this visit of the phase."""
+    row = connection.execute(
+        f"SELECT count(*), count(*) FILTER (WHERE status <> 'failed' OR {RETRYABLE}) FROM {_OPEN}",  # noqa: S608
+        {"ticket": ticket_id, "phase": phase_id},
+    ).fetchone()
+    everything, alive = row or (0, 0)
+    return WorkLeft.SOME if alive else WorkLeft.FAILED if everything else WorkLeft.NONE
 
 
 def is_worked_off(connection: Connection[TupleRow], ticket_id: str, phase_id: str) -> bool:

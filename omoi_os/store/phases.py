@@ -128,8 +128,14 @@ def contradicted(connection: Connection[TupleRow], result: PhaseGateResult) -> b
     row = connection.execute(
         """SELECT EXISTS (SELECT FROM phase_gate_results
                           WHERE ticket_id = %(ticket)s::text AND phase_id = %(phase)s::text
-                            AND seq > %(seq)s::bigint AND gate_status NOT IN ('passed', 'pending'))""",
-        {"ticket": result.ticket_id, "phase": result.phase_id, "seq": result.seq},
+                            AND (validated_at, seq) > (%(decided)s::timestamptz, %(seq)s::bigint)
+                            AND gate_status NOT IN ('passed', 'pending'))""",
+        {
+            "ticket": result.ticket_id,
+            "phase": result.phase_id,
+            "decided": result.validated_at,
+            "seq": result.seq,
+        },
         prepare=True,
     ).fetchone()
     return row != (False,)

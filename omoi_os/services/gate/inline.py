@@ -10,6 +10,8 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from omoi_os.domain.policy import PhasePolicy
+from omoi_os.domain.reviews import Tried, again
+from omoi_os.domain.verdict import GateStatus
 from omoi_os.models.base import new_id
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.services.database import driver_connection
@@ -88,7 +90,7 @@ class InlineReviews:
             assert otherwise is not None  # noqa: S101 - else a judge is asked here
             return otherwise(opened)
         except BaseException:
-            self._record(replace(ended, review_id=opened.id, run=opened.run))
+            self._record(review, replace(ended, review_id=opened.id, run=opened.run), abandoned=True)
             raise
 
     def _running(self, connection: Connection[TupleRow], review: Review) -> PhaseGateResult:
@@ -104,7 +106,7 @@ class InlineReviews:
         self, review: Review, opened: PhaseGateResult | None, *, judges: bool = True
     ) -> PhaseGateResult:
         for _ in range(ATTEMPTS):
-            if (result := self._record(self._decision(review, opened, judges=judges))) is not None:
+            if (result := self._record(review, self._decision(review, opened, judges=judges))) is not None:
                 return result
             if opened is not None and not self._has(opened):
                 with self.stages.db.single_statements() as connection:
@@ -113,7 +115,7 @@ class InlineReviews:
         restless = Decision(review.question, verdict, review.terms.validated_by, None, details)
         if opened is not None:
             restless = replace(restless, review_id=opened.id, run=opened.run)
-        if (result := self._record(restless)) is not None:
+        if (result := self._record(review, restless)) is not None:
             return result
         with self.stages.db.single_statements() as connection:
             return self._running(connection, review)
@@ -133,20 +135,43 @@ class InlineReviews:
                 raise _JudgeIsNeeded
         return stages.decision(review, given, measured, judged, opened)
 
-    def _record(self, decision: Decision) -> PhaseGateResult | None:
+    def _record(
+        self, review: Review, decision: Decision, *, abandoned: bool = False
+    ) -> PhaseGateResult | None:
+        """Write the verdict down; a review that somebody asked for is given back where it is to go on.
+
+        Args:
+            abandoned: The decision only says that nobody came to an end here.
+        """
         db = self.stages.db
         if decision.review_id is None:
             with db.single_statements() as connection:
                 return gates.record_result(connection, decision)
         with db.get_session() as session:
+            connection = driver_connection(session)
             # Whoever asks for a review meanwhile waits here, and then finds it decided.
-            tickets.hold(driver_connection(session), decision.question.ticket_id, alone=True)
-            return gates.record_result(driver_connection(session), decision)
+            tickets.hold(connection, decision.question.ticket_id, alone=True)
+            now = reviews.find(connection, decision.review_id)
+            if now is None or not _goes_on(now, review, decision, abandoned=abandoned):
+                return gates.record_result(connection, decision)
+            reviews.let_go(connection, now)
+            return reviews.find(connection, now.id)
 
     def _has(self, opened: PhaseGateResult) -> bool:
         with self.stages.db.single_statements() as connection:
             now = reviews.find(connection, opened.id)
-        return now is not None and now.gate_status == "pending" and now.run == opened.run
+        return now is not None and now.gate_status == GateStatus.PENDING and now.run == opened.run
+
+
+def _goes_on(now: PhaseGateResult, review: Review, decision: Decision, *, abandoned: bool) -> bool:
+    """Whether a review is the workers' to go on with: they were asked, and another attempt may help."""
+    if now.requested_at is None or now.gate_status != GateStatus.PENDING or now.run != decision.run:
+        return False
+    if decision.verdict.status is not GateStatus.INCONCLUSIVE:
+        return False
+    can_retry = bool((decision.details.get("judge") or {}).get("can_retry"))
+    tried, code = Tried(now.attempt, now.waits), decision.verdict.code
+    return abandoned or again(code, tried, review.policy, 1.0, can_retry=can_retry) is not None
 
 
 def judging_seconds(policy: PhasePolicy) -> float:
