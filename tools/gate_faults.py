@@ -342,8 +342,8 @@ _REVIEWING: Final = (
     Fault(
         "an_error_leaves_the_review_open",
         INLINE,
-        "            self._record(replace(ended, review_id=opened.id, run=opened.run))\n            raise",
-        "            raise",
+        "replace(ended, review_id=opened.id, run=opened.run), abandoned=True)",
+        "replace(ended, review_id=opened.id, run=-1), abandoned=True)",
         (f"{BINDING}an_error_in_a_review_ends_it",),
     ),
     Fault(
@@ -578,9 +578,9 @@ _BY_THEMSELVES: Final = (
     Fault(
         "a_stale_pass_moves_the_ticket",
         FOLLOWING,
-        "self.phases.carry_out(session, verdict.ticket_id, place, move, verdict) if current else None",
-        "self.phases.carry_out(session, verdict.ticket_id, place, move)",
-        (f"{FOLLOWED}a_pass_that_is_stale_when_it_is_followed_moves_nothing_and_is_reviewed_again",),
+        "return self.phases.carry_out(session, verdict.ticket_id, place, move, verdict) is not None",
+        "return self.phases.carry_out(session, verdict.ticket_id, place, move) is not None",
+        (f"{FOLLOWED}evidence_that_changes_between_the_look_and_the_move_moves_nothing",),
     ),
     Fault(
         "an_answer_is_followed",
