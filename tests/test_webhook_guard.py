@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import errno
 import ipaddress
 import socket
 import ssl
@@ -130,6 +129,7 @@ class Server:
         self.answer, self.context, self.drip = answer, context, drip
         self.received: list[bytes] = []
         self.names: list[str | None] = []
+        self.ended = False
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.port = self.listening.getsockname()[1]
         if context is not None:
@@ -138,7 +138,7 @@ class Server:
         self._thread.start()
 
     def _run(self) -> None:
-        while True:
+        while not self.ended:
             try:
                 plain, _ = self.listening.accept()
                 with self.context.wrap_socket(plain, server_side=True) if self.context else plain as taken:
@@ -151,15 +151,16 @@ class Server:
                     for place in range(0, len(self.answer), 1 if self.drip else len(self.answer)):
                         taken.sendall(self.answer[place : place + (1 if self.drip else len(self.answer))])
                         time.sleep(self.drip)
-            except ssl.SSLError:
+            except OSError:
                 continue
-            except OSError as error:
-                if error.errno == errno.EINVAL:  # nothing listens any more
-                    return
 
     def close(self) -> None:
+        """End it, and its thread, which would otherwise try to accept for ever."""
+        self.ended = True
         self.listening.shutdown(socket.SHUT_RDWR)
+        self._thread.join(timeout=10)
         self.listening.close()
+        assert not self._thread.is_alive()
 
 
 type Serve = Callable[..., Server]
