@@ -25,7 +25,7 @@ from omoi_os.settings import Settings
 from tests.phase_tickets import attach, new_ticket, ready_ticket
 from tests.test_api import problem
 from tests.test_consequences import PHASE, fixes, place
-from tests.test_durable_reviews import OneJudge, run, steps_of, with_judge
+from tests.test_durable_reviews import OneJudge, run, steps_of, taken, with_judge
 
 KEY = "Idempotency-Key"
 PROGRESS = {
@@ -61,7 +61,7 @@ def ticket(services: Services) -> str:
 def decide(services: Services, review_id: str) -> None:
     """What a worker would do."""
     steps = steps_of(services)
-    assert run(steps, steps.take(review_id, "w", judges=True))["state"] == "decided"
+    assert run(steps, taken(steps, review_id, judges=True))["state"] == "decided"
 
 
 def ask(client: TestClient, ticket: str, key: str | None = None, **query: Any) -> Response:
