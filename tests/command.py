@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,11 @@ def environment(**more: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     checkout = str(Path(__file__).resolve().parent.parent)
     return {**kept, "PYTHONPATH": checkout, **more}
+
+
+def hears_ctrl_c() -> None:
+    """For `preexec_fn`: a process that was started in the background ignores Ctrl-C, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def omoi(*arguments: str | Path, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:

@@ -27,7 +27,7 @@ from omoi_os.domain.judging.quotes import TextSources, flaw_of_quote
 from omoi_os.domain.phases import Phase
 from omoi_os.services.task_templates import PHASE_TASK_TEMPLATES
 from omoi_os.services.tickets import NewTicket
-from tests.command import COMMAND, environment, servers_under
+from tests.command import COMMAND, environment, hears_ctrl_c, servers_under
 
 CHECKPOINTS = (
     "1 of 6: requirements",
@@ -55,7 +55,7 @@ CHECKPOINTS = (
     "4 of 6: testing",
     "PASSED: the work may leave testing",
     "passed, but stale: the workspace changed",
-    "refused: the gate of PHASE_TESTING is closed (pending)",
+    "refused: the gate of PHASE_TESTING is being reviewed",
     "PASSED: the work may leave testing",
     "a person moves the ticket to deployment",
     "5 of 6: deployment",
@@ -148,6 +148,7 @@ def test_a_demo_that_is_interrupted_leaves_nothing_behind(
         [*COMMAND, "demo"],
         cwd=tmp_path,
         env=environment(TMPDIR=str(tmp_path)),
+        preexec_fn=hears_ctrl_c,  # noqa: PLW1509 it only sets a signal
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -22,7 +22,7 @@ from omoi_os.api.streams import Streams
 from omoi_os.bootstrap import Services
 from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.services.database import DatabaseService
-from tests.command import COMMAND, environment, omoi
+from tests.command import COMMAND, environment, hears_ctrl_c, omoi
 from tests.event_readers import PATIENCE, Stream, cut_all, served, tell, until
 
 type Connect = Callable[..., Stream]
@@ -265,6 +265,7 @@ def started(*arguments: str, tmp_path: Path, address: str) -> subprocess.Popen[s
         [*COMMAND, *arguments],
         cwd=tmp_path,
         env=environment(OMOI_DATABASE_URL=address),
+        preexec_fn=hears_ctrl_c,  # noqa: PLW1509 it only sets a signal
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
