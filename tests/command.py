@@ -19,7 +19,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def hears_ctrl_c() -> None:
-    """For `preexec_fn`: a process that was started in the background ignores Ctrl-C, and so do its children."""
+    """For `preexec_fn`: what was started in the background ignores Ctrl-C, and so do its children."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
