@@ -92,7 +92,6 @@ class Settings(BaseSettings):
         return self.model_copy(
             update={
                 "judge_model": self.worker_model,
-                # The judge's key goes to nobody but the judge's provider.
                 "judge_api_key": self.worker_api_key or shared,
                 "judge_base_url": self.worker_base_url or self.judge_base_url,
                 "judge_input_price": None,

@@ -63,31 +63,22 @@ def launch(db: DatabaseService, executor_id: str, load: Load) -> None:
     # Else every worker would listen to every queue that some worker has registered.
     DBOS.listen_queues([*_QUEUES, *([TASKS] if load.tasks else [])])
     DBOS.launch()
-    DBOS.register_queue(
-        REVIEWS,
-        worker_concurrency=load.reviews,
-        polling_interval_sec=load.poll,
-        on_conflict="always_update",
-    )
-    DBOS.register_queue(
-        JUDGING,
-        global_concurrency=load.judges,
-        polling_interval_sec=load.poll,
-        on_conflict="always_update",
-    )
-    DBOS.register_queue(
-        WEBHOOKS,
-        worker_concurrency=webhooks.CONCURRENCY,
-        polling_interval_sec=max(load.poll, webhooks.PERIOD),
-        on_conflict="always_update",
-    )
+    _register(REVIEWS, load.poll, worker=load.reviews)
+    _register(JUDGING, load.poll, fleet=load.judges)
+    _register(WEBHOOKS, max(load.poll, webhooks.PERIOD), worker=webhooks.CONCURRENCY)
     if load.tasks:
-        DBOS.register_queue(
-            TASKS,
-            worker_concurrency=load.tasks,
-            polling_interval_sec=load.poll,
-            on_conflict="always_update",
-        )
+        _register(TASKS, load.poll, worker=load.tasks)
+
+
+def _register(queue: str, poll: float, *, worker: int | None = None, fleet: int | None = None) -> None:
+    """Make a queue known, with how many of it one worker, or all together, do at a time."""
+    DBOS.register_queue(
+        queue,
+        worker_concurrency=worker,
+        global_concurrency=fleet,
+        polling_interval_sec=poll,
+        on_conflict="always_update",
+    )
 
 
 def stop(seconds: int = DRAIN) -> None:
