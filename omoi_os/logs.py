@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from collections.abc import Callable, MutableMapping
@@ -48,6 +49,24 @@ def _redact_event(_logger: object, _method: str, event: MutableMapping[str, Any]
         elif isinstance(value, str):
             event[name] = redact(value)
     return event
+
+
+class _Forwarded(logging.Handler):
+    """What a library logs, on the way that our own lines take: redacted, and to where they go."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if structlog.is_configured():
+            structlog.get_logger().log(record.levelno, record.getMessage(), library=record.name)
+        else:
+            print(redact(f"{record.name}: {record.getMessage()}"), file=sys.stderr)  # noqa: T201
+
+
+def adopt(library: str) -> None:
+    """Let a library's warnings and errors take the way of our own lines, instead of one of its own."""
+    logger = logging.getLogger(library)
+    logger.handlers[:] = [_Forwarded()]
+    logger.propagate = False
+    logger.setLevel(logging.WARNING)
 
 
 def configure(*, json_lines: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -15,9 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from omoi_os.errors import OmoiError
+from omoi_os.logs import adopt
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.engine import Job
-from omoi_os.worker.names import APPLICATION, SCHEMA
+from omoi_os.worker.names import APPLICATION, LIBRARY, SCHEMA
 
 if TYPE_CHECKING:
     from dbos import DBOSClient, EnqueueOptions
@@ -118,7 +118,7 @@ def migrate(db: DatabaseService) -> None:
     from dbos import DBOS  # noqa: PLC0415 loads the engine
     from dbos._migration import should_migrate  # noqa: PLC0415
 
-    logging.getLogger("dbos").setLevel(logging.WARNING)
+    adopt(LIBRARY)
     # Asked first: a process that is frozen while it has the lock must not keep all others from starting.
     if not should_migrate(db.engine, SCHEMA, use_listen_notify=True):
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from dataclasses import dataclass
@@ -58,7 +57,6 @@ def launch(db: DatabaseService, executor_id: str, load: Load) -> None:
     """Start to take work; everything that can be taken must be registered by now."""
     _refuse_pickle()
     migrate(db)
-    logging.getLogger("dbos").setLevel(logging.WARNING)
     DBOS(config=_config(db, executor_id, load))
     # Else every worker would listen to every queue that some worker has registered.
     DBOS.listen_queues([*_QUEUES, *([TASKS] if load.tasks else [])])

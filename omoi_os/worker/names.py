@@ -6,6 +6,9 @@ from typing import Final
 
 APPLICATION: Final = "omoi"
 
+LIBRARY: Final = "dbos"
+"""Under which the engine's library logs."""
+
 SCHEMA: Final = "dbos"
 
 VERSION: Final = "1"
