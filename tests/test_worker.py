@@ -30,6 +30,7 @@ from omoi_os.worker.process import Pace, working
 from omoi_os.worker.retention import forget_workflows
 from omoi_os.worker.strays import Strays
 from tests.agent_runs import KEY, load_library
+from tests.test_condensing import MOST, NOTES, completed, point, points, policy
 from tests.test_consequences import PHASE, decide, fixes, hand_in, place, worked_off
 from tests.test_gate_judged import answers
 
@@ -235,6 +236,36 @@ def test_a_beat_says_that_this_worker_lives(services: Services) -> None:
     leases.end()
     with services.db.get_session() as session:
         assert session.get(WorkerLease, "me") is None
+
+
+@pytest.mark.parametrize("condense", [True, False])
+def test_what_a_ticket_hands_on_is_condensed_by_the_worker_where_the_policy_asks_for_it(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, condense: bool
+) -> None:
+    load_library()
+    with ScriptedModel(points(point("Limits were measured, and hold.", 31, 32))) as server:
+        context = f"{{condense: {str(condense).lower()}, max_tokens: {MOST}}}"
+        settings = Settings(
+            home=tmp_path / "home",
+            policy=policy(tmp_path, context),
+            judge_model="openai/scripted",
+            judge_api_key=SecretStr(KEY),
+            judge_base_url=server.url,
+        )
+        contexts = services_on(services.db, settings).contexts
+        monkeypatch.setattr(services.consequences, "contexts", contexts)
+        monkeypatch.setattr(services.phases, "contexts", contexts)
+        with unattended(services):
+            ticket = worked_off(services)
+            completed(services.db, ticket, list(NOTES))
+        until(lambda: place(services, ticket) == Phase.DESIGN)
+        until(lambda: not DBOS.list_workflows(status=["ENQUEUED", "PENDING"]))
+        (review, *_) = services.requests.list(ticket_id=ticket).reviews
+        steps = [step["function_name"] for step in DBOS.list_workflow_steps(review.workflow_id or "")]
+        assert ("sum_up" in steps) is condense, steps
+        summary = contexts.get_ticket_context(ticket)[1] or ""
+        assert ("Limits were measured, and hold." in summary) is condense
+        assert len(server.requests) == condense
 
 
 class Judged:

@@ -50,6 +50,11 @@ class Consequences:
         self.queue = queue
         self.requests = requests
 
+    @property
+    def sums_up(self) -> bool:
+        """Whether `sum_up` can do anything in this process."""
+        return self.contexts.condenses
+
     def sum_up(self, review_id: str) -> str:
         """Have a model condense what the phase of a review hands on, where the policy asks for it.
 

@@ -129,6 +129,12 @@ class ContextService:
         contexts.keep(connection, ticket_id, phase, whole=(merged, summary), of_phase=(of_phase, own_summary))
         return True
 
+    @property
+    def condenses(self) -> bool:
+        """Whether a model can be asked here, and the policy has it asked after some phase."""
+        asks = (self.policy.of(phase).context.condense for phase in WORK_PHASES)
+        return self.condenser is not None and any(asks)
+
     def condense_ticket_context(self, ticket_id: str) -> Condensing:
         """Have a model tell what the ticket's stored summary has no room for, where the policy asks for it.
 

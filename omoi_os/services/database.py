@@ -56,7 +56,6 @@ class DatabaseService:
             },
         )
         Base.registry.configure()  # rows that the gate makes by hand need the mappers before any query does
-        event.listen(self.engine, "checkout", _refuse_dead)
         self._before_connect = before_connect
         self._others: list[Engine] = []
         self._prepared(self.engine)
@@ -68,7 +67,7 @@ class DatabaseService:
             self.engine.url,
             pool_size=pool_size,
             max_overflow=0,
-            pool_pre_ping=True,
+            pool_pre_ping=False,
             connect_args={
                 "application_name": application_name,
                 "connect_timeout": 10,
@@ -79,6 +78,7 @@ class DatabaseService:
         return self._prepared(engine)
 
     def _prepared(self, engine: Engine) -> Engine:
+        event.listen(engine, "checkout", _refuse_dead)
         if (prepare := self._before_connect) is not None:
 
             @event.listens_for(engine, "do_connect")

@@ -70,8 +70,10 @@ async def _review(review_id: str, runner: str, *, judges: bool) -> str:
         found = await give_up(desk, FAILED)
     finally:
         await asyncio.to_thread(desk.clear)
-    if found["state"] in (State.DECIDED, State.LOST) and await carry_on(review_id) == Next.ADVANCE:
-        await sum_up(review_id)
+    if found["state"] in (State.DECIDED, State.LOST):
+        follows = await carry_on(review_id)
+        if follows == Next.ADVANCE and _Tools.consequences.sums_up:
+            await sum_up(review_id)
     return str(found["state"])
 
 
