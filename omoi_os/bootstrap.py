@@ -135,7 +135,7 @@ def services_on(
         generator=generator,
         phases=phases,
         agents=agents,
-        housekeeping=Housekeeping(queue, agents),
+        housekeeping=Housekeeping(queue, agents, requests),
         waivers=WaiverService(db, gates),
         contexts=contexts,
         transcripts=TranscriptService(gates, _secrets(settings)),

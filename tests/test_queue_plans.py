@@ -15,6 +15,8 @@ from sqlalchemy import text
 from omoi_os.models.phases import Phase
 from omoi_os.services.agent_health import AgentHealthService
 from omoi_os.services.database import DatabaseService
+from omoi_os.services.phase_gate import PhaseGateService
+from omoi_os.services.review_requests import ReviewRequests
 from omoi_os.services.task_queue import TaskFilter, TaskQueueService
 from tests.queue_tasks import new_ticket
 
@@ -64,8 +66,13 @@ ASKED: dict[str, Ask] = {
     "a reset": lambda queue: queue.reset_task("task-99"),
     "a retry of all": lambda queue: queue.retry_failed_tasks(),
     "what others blocked": lambda queue: queue.fail_blocked_tasks(),
+    "where nobody can go on": lambda queue: _requests(queue.db).at_dead_ends(),
     "silent agents": lambda queue: AgentHealthService(queue.db).cleanup_stale_agents(0),
 }
+
+
+def _requests(db: DatabaseService) -> ReviewRequests:
+    return ReviewRequests(db, PhaseGateService(db))
 
 
 @pytest.fixture(scope="module")

@@ -32,9 +32,14 @@ _LONGEST_FEEDBACK: Final = 4_000
 
 
 class Cause(StrEnum):
-    """Why a review was asked for."""
+    """Why a review was asked for.
+
+    Attributes:
+        WORK_FAILED: Nothing is left in the phase but tasks that failed for good.
+    """
 
     PHASE_COMPLETED = "phase_completed"
+    WORK_FAILED = "work_failed"
     EVIDENCE_CHANGED = "evidence_changed"
     REQUEST = "request"
 
@@ -160,6 +165,7 @@ def fix_description(
 
 def blocked_reason(phase: Phase, reasons: Sequence[str], *, iterations: int) -> str:
     """Why a ticket waits for a person, in a few lines."""
-    head = f"{iterations} reviews of {phase.name.lower()} failed, so a person is needed. The last one found:"
+    what, which = ("review", "It") if iterations == 1 else ("reviews", "The last one")
+    head = f"{iterations} {what} of {phase.name.lower()} failed, so a person is needed. {which} found:"
     more = [f"(and {len(reasons) - 3} more)"] if len(reasons) > 3 else []
     return " ".join([head, *reasons[:3], *more])

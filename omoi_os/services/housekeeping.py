@@ -1,4 +1,7 @@
-"""What happens without anybody asking: late tasks end, failed ones return, silent agents are given up."""
+"""What happens without anybody asking.
+
+Late tasks end, failed ones return, silent agents are given up, and where nobody can go on a review says so.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import structlog
 
 from omoi_os.errors import OmoiError
 from omoi_os.services.agent_health import AgentHealthService
+from omoi_os.services.review_requests import ReviewRequests
 from omoi_os.services.task_queue import TaskQueueService
 
 log = structlog.get_logger(__name__)
@@ -32,17 +36,25 @@ class Swept:
     silent_agents: int
     blocked: int
     forgotten_agents: int = 0
+    dead_ends: int = 0
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
 
 
 class Housekeeping:
-    """Any number of processes may keep house on one database: each thing happens once."""
+    """Any number of processes may keep house on one database: each thing happens once.
 
-    def __init__(self, queue: TaskQueueService, agents: AgentHealthService) -> None:
+    Args:
+        requests: Asks for reviews of phases whose work failed for good; None asks for none.
+    """
+
+    def __init__(
+        self, queue: TaskQueueService, agents: AgentHealthService, requests: ReviewRequests | None = None
+    ) -> None:
         self.queue = queue
         self.agents = agents
+        self.requests = requests
 
     def sweep(self) -> Swept:
         """One round: each thing at least once, and again until nothing is left of it or its time is up."""
@@ -52,6 +64,7 @@ class Housekeeping:
             retried=_until_done(self.queue.retry_failed_tasks),
             blocked=_until_done(self.queue.fail_blocked_tasks),
             forgotten_agents=_until_done(self.agents.forget_agents),
+            dead_ends=_until_done(self.requests.at_dead_ends) if self.requests is not None else 0,
         )
         _until_done(self.agents.rest_agents)
         return swept

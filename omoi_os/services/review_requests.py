@@ -26,7 +26,7 @@ from omoi_os.services.gate.record import without_evidence
 from omoi_os.services.paging import check_limit, read_place
 from omoi_os.services.phase_gate import PhaseGateService, ReviewTerms
 from omoi_os.services.tickets import check_id, no_ticket
-from omoi_os.store import gates, idempotency, reviews, tickets
+from omoi_os.store import dead_ends, gates, idempotency, reviews, tickets
 
 CANCELLED: Final = Finding(
     "review",
@@ -38,6 +38,9 @@ CANCELLED: Final = Finding(
 )
 AUTOMATIC: Final = "omoi"
 """Who asks where nobody does."""
+
+_DEAD_ENDS: Final = 100
+"""Phases whose work failed that are looked at in one go."""
 
 _URGENCY: Final = {priority.value: place for place, priority in enumerate(Priority, start=1)}
 
@@ -138,6 +141,15 @@ class ReviewRequests:
         if gates.is_worked_off(driver_connection(session), ticket_id, phase_id):
             cause = Cause.PHASE_COMPLETED
             self._ask(session, reviews.ReviewRequest(ticket_id, phase_id, AUTOMATIC, cause, carry_on=True))
+
+    def at_dead_ends(self) -> int:
+        """Ask for reviews of phases in which all that is left has failed for good; returns how many.
+
+        Nobody goes on with such a ticket by itself; its review says so, and a person is asked.
+        """
+        with self.db.single_statements() as connection:
+            found = dead_ends.find(connection, list(PHASE_GATE_REQUIREMENTS), _DEAD_ENDS)
+        return sum(self._at_dead_end(ticket, phase) for ticket, phase in found)
 
     def again(self, session: Session, review: PhaseGateResult) -> PhaseGateResult:
         """Ask for a review of what changed since one that is to be followed."""
@@ -244,6 +256,16 @@ class ReviewRequests:
             # Somebody else's, who has it: what is wanted beyond it must not be lost.
             return hand_over(None)
         return result
+
+    def _at_dead_end(self, ticket_id: str, phase_id: str) -> bool:
+        with self.db.get_session() as session:
+            connection = driver_connection(session)
+            tickets.hold(connection, ticket_id, alone=True)
+            if not dead_ends.is_one(connection, ticket_id, phase_id):
+                return False  # another process asked, or somebody tries again
+            cause = Cause.WORK_FAILED
+            self._ask(session, reviews.ReviewRequest(ticket_id, phase_id, AUTOMATIC, cause, carry_on=True))
+        return True
 
     def _ask(
         self,

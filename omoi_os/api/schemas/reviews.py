@@ -25,7 +25,9 @@ class ReviewProgress(Answer):
     waits_for: Told
     retry_at: datetime | None
     requested_at: datetime | None
-    cause: Annotated[str | None, Field(description="phase_completed, evidence_changed or request.")]
+    cause: Annotated[
+        str | None, Field(description="phase_completed, work_failed, evidence_changed or request.")
+    ]
 
 
 class RunningReview(ReviewProgress):
