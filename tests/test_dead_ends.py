@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -14,6 +16,7 @@ from omoi_os.models import PhaseHistory, Ticket
 from omoi_os.models.phases import Phase
 from omoi_os.services.database import DatabaseService
 from omoi_os.settings import Settings
+from omoi_os.store import dead_ends
 from tests.test_consequences import PHASE, decide, place
 
 
@@ -57,12 +60,20 @@ def test_a_person_is_asked_when_the_last_task_failed_for_good(services: Services
     assert "1 not completed: work is failed" in why
 
 
-def test_it_is_asked_once_however_often_anybody_looks(services: Services) -> None:
+def test_of_many_who_find_it_at_once_one_asks(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     ticket = new_ticket(services)
     fail(services, ticket)
-    with ThreadPoolExecutor(8) as threads:
-        asked = list(threads.map(lambda _: services.requests.at_dead_ends(), range(16)))
-    assert sum(asked) == 1
+    all_found, find = threading.Barrier(4), dead_ends.find
+
+    def found(*asked: Any) -> list[tuple[str, str]]:
+        seen = find(*asked)
+        all_found.wait(30)
+        return seen
+
+    with monkeypatch.context() as patched, ThreadPoolExecutor(4) as threads:
+        patched.setattr(dead_ends, "find", found)
+        counts = list(threads.map(lambda _: services.requests.at_dead_ends(), range(4)))
+    assert sum(counts) == 1
     (review,) = services.requests.list(ticket_id=ticket).reviews
     services.requests.cancel(review.id, cancelled_by="ada")
     assert services.requests.at_dead_ends() == 0

@@ -603,6 +603,20 @@ _BY_THEMSELVES: Final = (
         "last = asked",
         (f"{FOLLOWED}a_later_verdict_counts_and_not_the_one_that_is_followed",),
     ),
+    Fault(
+        "a_dead_end_is_asked_about_by_all_who_find_it",
+        "omoi_os/services/review_requests.py",
+        "if not dead_ends.is_one(connection, ticket_id, phase_id):",
+        "if False:",
+        ("tests/test_dead_ends.py::test_of_many_who_find_it_at_once_one_asks",),
+    ),
+    Fault(
+        "a_dead_end_is_asked_about_without_end",
+        "omoi_os/store/dead_ends.py",
+        "r.requested_at > coalesce",
+        "r.requested_at IS NULL AND r.requested_at > coalesce",
+        ("tests/test_dead_ends.py::test_of_many_who_find_it_at_once_one_asks",),
+    ),
 )
 
 FAULTS: Final[tuple[Fault, ...]] = (
