@@ -25,7 +25,7 @@ from omoi_os.services.engine import JUDGING, REVIEWS, Engine, Job, NoEngine
 from omoi_os.services.gate.record import without_evidence
 from omoi_os.services.paging import check_limit, read_place
 from omoi_os.services.phase_gate import PhaseGateService, ReviewTerms
-from omoi_os.services.tickets import check_id, no_ticket
+from omoi_os.services.tickets import LONGEST_ID, check_id, no_ticket
 from omoi_os.store import dead_ends, gates, idempotency, reviews, tickets
 
 CANCELLED: Final = Finding(
@@ -220,7 +220,7 @@ class ReviewRequests:
         """Reviews and verdicts, the newest first.
 
         Raises:
-            InvalidInput: A filter is unknown, or the cursor is not one that was handed out.
+            InvalidInput: A filter is unknown or cannot be an id, or the cursor was not handed out.
         """
         check_limit(limit)
         if status is not None and status not in list(GateStatus):
@@ -228,7 +228,7 @@ class ReviewRequests:
                 f"status: {status[:40]!r} is not one of {', '.join(GateStatus)}", field="status"
             )
         if ticket_id is not None:
-            check_id(ticket_id)
+            check_text("ticket_id", ticket_id, LONGEST_ID)
         wanted = {
             "ticket": ticket_id,
             "phase": None if phase_id is None else parse_phase(phase_id).value,

@@ -146,6 +146,60 @@ def queries() -> Iterator[Hostile]:
     yield Hostile("an artifact's path that is NUL", nothing, 422)
 
 
+def reviews() -> Iterator[Hostile]:
+    """Reviews that are asked for, listed and waited for."""
+    for id_ in ("%00", "%ED%A0%80", "a" * 3000, "%2e%2e", "null"):
+        yield Hostile(f"a review's id: {id_[:20]}", get(f"/reviews/{id_}"), 404)
+        yield Hostile(f"a review to cancel: {id_[:20]}", post(f"/reviews/{id_}/cancel"), 404)
+    for query in (
+        "ticket_id=%00", "ticket_id=" + "x" * 201, "phase_id=nowhere", "phase_id=%00", "phase_id=DONE%00",
+        "status=open", "status=%00", "status=%E2%80%AE", "status=" + "x" * 51, "cursor=%00", "cursor=-1",
+        "cursor=1.5", "cursor=" + "9" * 400, "cursor=%D9%A3", "limit=0", "limit=1e2",
+    ):  # fmt: skip
+        yield Hostile(f"GET /reviews?{query[:40]}", get(f"/reviews?{query}"), 422)
+    waits = ("-1", "61", "1e308", "nan", "inf", "-inf", "%00", "", "x", "9" * 400)
+    for wait in waits:
+        yield Hostile(f"a wait of {wait[:20]!r}", post(f"/tickets/@ticket/validate-gate?wait={wait}"), 422)
+        yield Hostile(f"a result awaited for {wait[:20]!r}", get(f"/reviews/@result?wait={wait}"), 422)
+    for query in ("carry_on=perhaps", "carry_on=%00", "force=", "phase_id=PHASE_DONE"):
+        target = f"/tickets/@ticket/validate-gate?{query}"
+        yield Hostile(f"POST validate-gate?{query}", post(target), 422)
+    for name, key in {"empty": "", "of 256 characters": "k" * 256}.items():
+        sent = post("/tickets/@ticket/validate-gate", idempotency_key=key)
+        yield Hostile(f"a key for a request: {name}", sent, 422)
+    cancelled = post("/reviews/@result/cancel")
+    yield Hostile("a verdict to cancel", cancelled, 409)
+
+
+def events() -> Iterator[Hostile]:
+    """Places in the record of events, and filters of it."""
+    places = (
+        "",
+        "-1",
+        "1",
+        "0.1",
+        "%00",
+        "1-2",
+        "1-2-3-4",
+        "-1-2-3",
+        "1-2-" + "9" * 40,
+        "%D9%A3-1-1",
+        "x" * 3000,
+    )
+    for place in places:
+        yield Hostile(f"events after {place[:20]!r}", get(f"/events?after={place}"), 422)
+    for place in ("-1", "1-2", "x" * 3000, "' or 1=1 --"):
+        yield Hostile(f"a Last-Event-ID of {place[:20]!r}", get("/events", last_event_id=place), 422)
+        stream = get("/events", last_event_id=place, accept="text/event-stream")
+        yield Hostile(f"a stream from {place[:20]!r}", stream, 422)
+    for query in (
+        "ticket_id=", "ticket_id=%00", "ticket_id=" + "x" * 300, "event_type=", "event_type=%00",
+        "event_type=GATE", "event_type=gate..", "event_type=%25", "event_type=" + "x" * 101,
+        "&".join(f"event_type=a{n}." for n in range(1000)), "limit=0", "limit=1001", "limit=" + "9" * 400,
+    ):  # fmt: skip
+        yield Hostile(f"GET /events?{query[:40]}", get(f"/events?{query}"), 422)
+
+
 def workspaces() -> Iterator[Hostile]:
     for path in (
         "", " ", ".", "..", "~", "~root", "/", "/etc", "/etc/passwd", "/proc/self", "/proc/self/root",
