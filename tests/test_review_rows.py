@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from omoi_os.bootstrap import Services
@@ -22,10 +24,12 @@ def requested(services: Services) -> PhaseGateResult:
     return services.requests.request(ticket, PHASE, Asked("ada"))
 
 
-def take(db: DatabaseService, review: PhaseGateResult, workflow: str | None = None) -> PhaseGateResult | None:
+def take(
+    db: DatabaseService, review: PhaseGateResult, workflow: str | None = None, *, lease: float | None = None
+) -> PhaseGateResult | None:
     runner = workflow or review.workflow_id or ""
     with db.single_statements() as connection:
-        return reviews.take(connection, review.id, runner, lease=None, stage=Stage.MEASURING)
+        return reviews.take(connection, review.id, runner, lease=lease, stage=Stage.MEASURING)
 
 
 def put_off(db: DatabaseService, taken: PhaseGateResult) -> reviews.PutOff | None:
@@ -42,6 +46,19 @@ def test_a_workflow_takes_its_review_once_more_after_a_crash_and_fences_its_form
     assert second is not None
     assert put_off(services.db, first) is None
     assert put_off(services.db, second) is not None
+
+
+def test_a_command_takes_no_review_that_a_worker_has_and_a_worker_none_of_a_command(
+    services: Services,
+) -> None:
+    review = requested(services)
+    assert take(services.db, review) is not None
+    assert take(services.db, review, "a command", lease=60.0) is None
+    other = requested(services)
+    assert take(services.db, other, "a command", lease=0.2) is not None
+    assert take(services.db, other) is None
+    time.sleep(0.3)
+    assert take(services.db, other) is not None, "its lease is over"
 
 
 def test_a_workflow_that_handed_its_review_on_does_not_take_it_back(services: Services) -> None:

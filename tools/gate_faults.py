@@ -538,7 +538,10 @@ _BY_THEMSELVES: Final = (
         REVIEWS,
         "AND (runner IS NULL OR runner = %(runner)s::text OR lease_until < clock_timestamp())",
         "",
-        (f"{STEPS}nobody_else_can_take_a_review_that_a_worker_has",),
+        (
+            "tests/test_review_rows.py::"
+            "test_a_command_takes_no_review_that_a_worker_has_and_a_worker_none_of_a_command",
+        ),
     ),
     Fault(
         "losses_are_not_counted",
