@@ -72,6 +72,28 @@ def test_only_the_operator_forces_and_history_shows_it(run: Run, services: Servi
     assert said(run("ticket", "history", ticket, "--json"))["history"][0]["forced"] is True
 
 
+def test_a_blocked_ticket_says_why_and_what_is_left_of_where_it_came_from(
+    run: Run, services: Services
+) -> None:
+    ticket = services.tickets.create(NewTicket("x", phase_id=Phase.DESIGN)).id
+    task = services.queue.enqueue_task(ticket, Phase.DESIGN, "write_design", None).id
+    services.phases.move(ticket, Move(Phase.BLOCKED, "the customer is away", "ada"))
+    shown = run("ticket", "show", ticket).stdout
+    assert "the customer is away" in shown
+    assert task in shown
+    status = run("gate", "status", ticket)
+    assert (status.returncode, "design_document" in status.stdout) == (5, True), status
+    asked = said(run("gate", "request", ticket, "--json"), 8)
+    assert asked["phase_id"] == Phase.DESIGN
+
+
+def test_each_command_of_a_gate_says_what_it_does(run: Run) -> None:
+    lines = run("gate", "--help", COLUMNS="200").stdout.splitlines()
+    listed = {line.split()[1]: line.split()[2:-1] for line in lines if line.startswith("│ ")}
+    assert {"request", "wait", "cancel", "history", "status"} <= listed.keys()
+    assert all(listed.values()), listed
+
+
 def test_lists_show_what_there_is_and_how_to_go_on(run: Run, services: Services) -> None:
     assert "There is no ticket" in run("ticket", "list").stdout
     ids = [services.tickets.create(NewTicket(f"ticket {number}")).id for number in range(3)]
@@ -98,7 +120,7 @@ def test_a_narrow_terminal_cuts_no_id_and_loses_no_column(run: Run, services: Se
         assert "legal has to look at it" in run("ticket", "history", ticket, COLUMNS=columns).stdout
     shown = run("ticket", "show", ticket).stdout
     assert "first line" in shown
-    assert "\n             second \\x1b[31mline" in shown  # below the first one, and no field of its own
+    assert "\n                 second \\x1b[31mline" in shown  # below the first one, and no field of its own
 
 
 def test_a_ticket_that_begins_in_a_work_phase_has_its_tasks(run: Run) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from omoi_os.cli.show import print_development
 from omoi_os.domain.convergence import converge
 from omoi_os.domain.phases import Phase
 from omoi_os.domain.verdict import Finding, Outcome, Severity, finding_id
@@ -101,4 +104,20 @@ def test_a_gate_tells_how_its_findings_developed(
     assert sorted(item["criterion"] for item in state["convergence"]["resolved"]) == [
         "tasks",
         "test_results.all_passed",
+    ]
+
+
+def test_what_holds_the_gate_for_another_reason_than_before_is_told_once() -> None:
+    out = Console(file=StringIO(), width=200)
+    groups = {
+        "resolved": [{"criterion": "coverage"}, {"criterion": "tests"}],
+        "still_open": [{"criterion": "document"}],
+        "new": [{"criterion": "coverage"}, {"criterion": "judge"}],
+    }
+    print_development(out, groups)
+    assert isinstance(out.file, StringIO)
+    assert out.file.getvalue().splitlines() == [
+        "Since the review before, resolved: tests",
+        "Since the review before, still open: coverage, document",
+        "Since the review before, new: judge",
     ]

@@ -121,6 +121,7 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path, monkeypatch: p
         workspace_roots=f"{tmp_path}:{tmp_path / 'nowhere'}",
         workspaces=tmp_path / "file" / "snapshots",
         prompts=tmp_path / "prompts",
+        database_url="postgresql://db:5432/omoi",
     )
     found = checks(given, unreachable)
     wrong = {name: check for name, check in found.items() if check.state is State.FAIL}
@@ -129,6 +130,17 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path, monkeypatch: p
     assert "omoi.yaml:2:" in wrong["policy"].found
     assert "nowhere" in wrong["workspaces"].found
     assert "db:5432" in wrong["database"].found
+
+
+def test_a_policy_that_cannot_be_read_hides_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "omoi.yaml").write_text("versoin: 1\n")
+    done = omoi("doctor", "--json", cwd=tmp_path, OMOI_HOME=str(tmp_path / "home"))
+    found = {check["name"]: check for check in json.loads(done.stdout)}
+    assert done.returncode == 1
+    assert found["policy"]["state"] == "fail"
+    assert "versoin" in found["policy"]["found"]
+    assert found["database"]["state"] == "skipped"
+    assert found["git"]["state"] == "ok"
 
 
 def test_a_git_that_does_not_run_is_not_a_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -355,7 +355,7 @@ def test_a_verdict_that_names_nothing_it_was_reached_on_is_stale(
             name: value for name, value in (row.validation_result or {}).items() if name != "inputs"
         }
     assert stale_reasons(gate, ticket_id, T) == [
-        "the ticket went back since, or the verdict names nothing that it was reached on"
+        "that review came to nothing: it names nothing that it was reached on"
     ]
     assert gate.validate_gate(ticket_id, T).id != first.id
 

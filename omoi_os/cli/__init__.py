@@ -33,7 +33,9 @@ app.command(
 )
 app.command("omoi_os.cli.ticket:app", name="ticket", help="Make, list and move tickets.")
 app.command("omoi_os.cli.task:app", name="task", help="List, take and end tasks.")
-app.command("omoi_os.cli.gate:app", name="gate", help="Look at a ticket's gate; waive a criterion.")
+app.command(
+    "omoi_os.cli.gate:app", name="gate", help="Look at a ticket's gate, have it reviewed, waive a criterion."
+)
 app.command("omoi_os.cli.events:events", name="events", help="Show what happened, or what happens.")
 app.command("omoi_os.cli.webhook:app", name="webhook", help="Send events to other programs.")
 app.command("omoi_os.cli.serve:serve", name="serve", help="Serve the HTTP API on this machine.")

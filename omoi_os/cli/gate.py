@@ -17,6 +17,7 @@ from omoi_os.cli.exits import Exit, exit_for
 from omoi_os.cli.lists import AsJson, actor, moment, print_fields, print_json, print_rows, short_phase
 from omoi_os.cli.opening import opened, read_settings
 from omoi_os.cli.show import console, print_development, print_plain, print_verdict, progress, visible
+from omoi_os.domain.phases import phase_at_work
 from omoi_os.errors import InvalidInput
 from omoi_os.judge.transcript import Transcript
 from omoi_os.models.gate_waiver import GateWaiver
@@ -24,8 +25,14 @@ from omoi_os.services.phase_gate import ReviewTerms
 from omoi_os.services.waivers import NewWaiver
 
 app = App(name="gate", help="Look at a ticket's gate, review it, and waive one of its criteria.")
-for name in ("request", "wait", "cancel", "history"):
-    app.command(f"omoi_os.cli.gate_reviews:{name}", name=name)
+_REVIEWS = {
+    "request": "Have a gate reviewed by a worker. It survives this command, and any worker.",
+    "wait": "Show how far a review is until it is decided, and then its verdict.",
+    "cancel": "End a review that is not decided; its judge is stopped.",
+    "history": "List the reviews of a ticket: why, how often tried, and what came of them.",
+}
+for name, said in _REVIEWS.items():
+    app.command(f"omoi_os.cli.gate_reviews:{name}", name=name, help=said)
 
 type PhaseName = Annotated[str | None, Parameter(help="The phase; the ticket's current one if left out.")]
 
@@ -230,7 +237,10 @@ def what(waiver: GateWaiver) -> str:
 
 
 def _phase(services: Services, ticket_id: str, phase: str | None) -> str:
-    return phase or services.tickets.get(ticket_id).phase_id
+    if phase:
+        return phase
+    ticket = services.tickets.get(ticket_id)
+    return phase_at_work(ticket.phase_id, ticket.previous_phase_id)
 
 
 def _moment(text: str) -> datetime:

@@ -71,9 +71,18 @@ def print_development(out: Console, convergence: Mapping[str, Any] | None) -> No
     groups = convergence or {}
     if not groups.get("resolved") and not groups.get("still_open"):
         return
-    for name, title in (("resolved", "resolved"), ("still_open", "still open"), ("new", "new")):
-        if names := [str(item["criterion"]) for item in groups.get(name, [])]:
-            listed = ", ".join(dict.fromkeys(names))
+    gone, kept, came = (
+        dict.fromkeys(str(item["criterion"]) for item in groups.get(name, []))
+        for name in ("resolved", "still_open", "new")
+    )
+    # One that holds the gate for another reason than before is neither resolved nor new to whoever mends it.
+    kept |= {criterion: None for criterion in gone if criterion in came}
+    for title, criteria in (
+        ("resolved", gone.keys() - kept.keys()),
+        ("still open", kept.keys()),
+        ("new", came.keys() - kept.keys()),
+    ):
+        if listed := ", ".join(sorted(criteria)):
             out.print(Text(f"Since the review before, {title}: {visible(listed)}", "dim"))
 
 

@@ -30,7 +30,7 @@ from omoi_os.cli.lists import (
 )
 from omoi_os.cli.opening import opened, read_settings
 from omoi_os.cli.show import console, print_plain, progress, visible
-from omoi_os.domain.phases import Transition
+from omoi_os.domain.phases import Transition, phase_at_work
 from omoi_os.errors import GateClosed, InvalidInput
 from omoi_os.models.phase_history import PhaseHistory
 from omoi_os.models.ticket import Ticket
@@ -138,9 +138,13 @@ def show(ticket_id: str, /, *, as_json: AsJson = False) -> int:
 
 def _print(out: Console, ticket: Ticket, services: Services) -> None:
     moves = [short_phase(phase) for phase in services.phases.valid_moves(ticket.id)]
+    phase = phase_at_work(ticket.phase_id, ticket.previous_phase_id)
+    history = services.phases.get_phase_history(ticket.id) if phase != ticket.phase_id else []
     fields = (
         ("title", ticket.title),
         ("phase", short_phase(ticket.phase_id)),
+        ("it came from", short_phase(phase) if history else None),
+        ("blocked because", history[-1].transition_reason if history else None),
         ("status", ticket.status),
         ("priority", ticket.priority),
         ("description", ticket.description),
@@ -149,15 +153,13 @@ def _print(out: Console, ticket: Ticket, services: Services) -> None:
         ("may move to", moves),
     )
     print_fields(out, fields)
-    tasks = services.queue.list_tasks(
-        TaskFilter(ticket_id=ticket.id, phase_id=ticket.phase_id), limit=SHOWN_TASKS
-    )
+    tasks = services.queue.list_tasks(TaskFilter(ticket_id=ticket.id, phase_id=phase), limit=SHOWN_TASKS)
     if tasks.tasks:
         out.print()
         rows = ((task.id, task.task_type, task.status, task.error_message) for task in tasks.tasks)
         print_rows(out, ("task", "type", "status", "error"), rows)
     if tasks.next_cursor is not None:
-        more = f"omoi task list --ticket {ticket.id} --phase {short_phase(ticket.phase_id)}"
+        more = f"omoi task list --ticket {ticket.id} --phase {short_phase(phase)}"
         out.print(Text(f"More: {more}", "dim"), soft_wrap=True)
 
 

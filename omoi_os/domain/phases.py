@@ -130,6 +130,11 @@ def allowed_moves(current: Phase, previous: str | None) -> tuple[Phase, ...]:
     return tuple(targets)
 
 
+def phase_at_work(current: str, previous: str | None) -> str:
+    """The phase whose gate counts: of a blocked ticket the one that it came from."""
+    return previous if current == Phase.BLOCKED and previous else current
+
+
 def refusal(current: Phase, previous: str | None, target: Phase) -> str:
     """Why a ticket may not move to `target`, in one sentence; "" where it may."""
     allowed = allowed_moves(current, previous)

@@ -29,6 +29,7 @@ _LONGEST_WAIT: Final = 20.0
 
 _MOST_REASONS: Final = 50
 _LONGEST_FEEDBACK: Final = 4_000
+_LONGEST_ERROR: Final = 300
 
 
 class Cause(StrEnum):
@@ -161,6 +162,33 @@ def fix_description(
     if feedback:
         lines += ["", "The judge's feedback:", feedback[:_LONGEST_FEEDBACK]]
     return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedTask:
+    """A task that failed for good, and what its agent said of it."""
+
+    id: str
+    type: str
+    error: str | None
+
+    def __str__(self) -> str:
+        why = " ".join((self.error or "no reason was given").split())
+        return f"{self.type} ({self.id}): {why if len(why) <= _LONGEST_ERROR else f'{why[:_LONGEST_ERROR]}…'}"
+
+
+def dead_end_reason(phase: Phase, failed: Sequence[FailedTask]) -> str:
+    """Why a ticket waits for a person whose work failed for good, and how it goes on.
+
+    Args:
+        failed: At least one.
+    """
+    told = "; ".join(map(str, failed[:3]))
+    more = f" (and {len(failed) - 3} more)" if len(failed) > 3 else ""
+    return (
+        f"What is left to do in {phase.name.lower()} failed for good, so a person is needed. {told}{more}. "
+        f"`omoi task retry TASK` begins one anew; then move the ticket back to {phase.name.lower()}."
+    )
 
 
 def blocked_reason(phase: Phase, reasons: Sequence[str], *, iterations: int) -> str:

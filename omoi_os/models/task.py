@@ -91,6 +91,7 @@ class Task(Base):
             postgresql_where=text(WAITING),
         ),
         Index("idx_tasks_in_flight", "assigned_agent_id", "id", postgresql_where=text(IN_FLIGHT)),
+        Index("idx_tasks_failed", "completed_at", postgresql_where=text("status = 'failed'")),
         Index("idx_tasks_retryable", "phase_id", "id", postgresql_where=text(RETRYABLE)),
         Index("idx_tasks_created", "created_at", "id"),
         Index("idx_tasks_status", "status", "created_at", "id"),

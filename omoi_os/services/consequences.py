@@ -11,7 +11,16 @@ from sqlalchemy.orm import Session
 from omoi_os import faults
 from omoi_os.domain.phases import Move, Phase, parse_phase
 from omoi_os.domain.policy import PhasePolicy
-from omoi_os.domain.reviews import Cause, Next, blocked_reason, fix_description, phase_after, what_follows
+from omoi_os.domain.reviews import (
+    Cause,
+    Next,
+    WorkLeft,
+    blocked_reason,
+    dead_end_reason,
+    fix_description,
+    phase_after,
+    what_follows,
+)
 from omoi_os.domain.statuses import Priority
 from omoi_os.domain.tasks import NewTask
 from omoi_os.domain.verdict import GateStatus
@@ -112,7 +121,10 @@ class Consequences:
             case Next.FIX:
                 self._fix(session, last, policy, fixes + 1)
             case Next.BLOCK:
-                why = blocked_reason(phase, last.blocking_reasons or [], iterations=fixes + 1)
+                if work is WorkLeft.FAILED:
+                    why = dead_end_reason(phase, gates.failed_tasks(connection, last.ticket_id, phase))
+                else:
+                    why = blocked_reason(phase, last.blocking_reasons or [], iterations=fixes + 1)
                 self.phases.carry_out(session, last.ticket_id, place, Move(Phase.BLOCKED, why, AUTOMATIC))
         return follows
 

@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from omoi_os.errors import DatabaseUnavailable, SchemaOutOfDate
 from omoi_os.models import Base
@@ -19,6 +20,7 @@ from omoi_os.store import schema
 from omoi_os.store.address import sqlalchemy_url
 
 IDLE: Final = 24.0
+_NEW: Final = "new"
 
 
 class DatabaseService:
@@ -78,6 +80,7 @@ class DatabaseService:
         return self._prepared(engine)
 
     def _prepared(self, engine: Engine) -> Engine:
+        event.listen(engine, "connect", _mark_new)
         event.listen(engine, "checkout", _refuse_dead)
         if (prepare := self._before_connect) is not None:
 
@@ -171,12 +174,22 @@ def driver_connection(session: Session) -> psycopg.Connection[TupleRow]:
     return cast("psycopg.Connection[TupleRow]", session.connection().connection.driver_connection)
 
 
-def _refuse_dead(connection: psycopg.Connection[TupleRow], *_: object) -> None:
+def _mark_new(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info[_NEW] = True
+
+
+def _refuse_dead(
+    connection: psycopg.Connection[TupleRow], record: ConnectionPoolEntry, _proxy: object
+) -> None:
     """Keep a pooled connection whose server went away from being handed out; the pool then reconnects.
+
+    Not one that was just made: the pool would give up after a few with an error that looks like no outage.
 
     An idle connection that has something to read has been closed by the server. Asking the socket costs
     two microseconds; asking the server would cost a round trip on every use.
     """
+    if record.info.pop(_NEW, False):
+        return
     poll = select.poll()
     poll.register(connection.pgconn.socket, select.POLLIN)
     if poll.poll(0):

@@ -46,6 +46,9 @@ _FIXES: Final = {
 }
 
 
+_AFTER_POLICY: Final = "is looked at once the policy can be read"
+
+
 class Opened(Protocol):
     """What is used of a database that was opened."""
 
@@ -93,7 +96,7 @@ def examine(settings: Settings, database: OpenDatabase) -> Iterator[Check]:
     """
     yield _python()
     yield _git()
-    yield _database(database)
+    yield _database(settings, database)
     yield _workers(database)
     yield _budgets(settings, database)
     yield _policy(settings)
@@ -128,22 +131,26 @@ def _git() -> Check:
     return Check("git", State.OK, " ".join(said.split()).removeprefix("git version "))
 
 
-def _database(database: OpenDatabase) -> Check:
+def _database(settings: Settings, database: OpenDatabase) -> Check:
     try:
         with database():
             return Check("database", State.OK, "answers, and its schema is up to date")
+    except PolicyInvalid:
+        return Check("database", State.SKIPPED, _AFTER_POLICY)
     except DatabaseUnavailable as error:
         fix = "Start it, or correct OMOI_DATABASE_URL; without that variable omoi starts its own."
-        return Check("database", State.FAIL, error.message, fix)
+        return Check("database", State.FAIL, error.message, fix if settings.database_url else "")
 
 
 def _workers(database: OpenDatabase) -> Check:
     try:
         with database() as opened:
             fleet = opened.fleet.look()
+    except PolicyInvalid:
+        return Check("workers", State.SKIPPED, _AFTER_POLICY)
     except DatabaseUnavailable:
         return Check("workers", State.SKIPPED, "they cannot be counted without the database")
-    pending = f"{fleet.reviews:,} reviews are pending"
+    pending = "1 review is pending" if fleet.reviews == 1 else f"{fleet.reviews:,} reviews are pending"
     if fleet.oldest_seconds is not None:
         pending += f", the oldest for {fleet.oldest_seconds:,.0f} s"
     if fleet.is_stuck:
@@ -166,6 +173,8 @@ def _budgets(settings: Settings, database: OpenDatabase) -> Check:
     try:
         with database() as opened:
             state = opened.budgets.state()
+    except PolicyInvalid:
+        return Check("budgets", State.SKIPPED, _AFTER_POLICY)
     except DatabaseUnavailable:
         return Check("budgets", State.FAIL, "they cannot be asked: no model is called", "See the database.")
     told = []
@@ -240,6 +249,8 @@ def _judge(settings: Settings, database: OpenDatabase) -> Check:
     with ExitStack() as stack:
         try:
             pace = _paced(settings, stack, database)
+        except PolicyInvalid:
+            return Check("judge", State.SKIPPED, _AFTER_POLICY)
         except DatabaseUnavailable:
             return Check(
                 "judge", State.FAIL, "was not asked, since its budget cannot be", "See the database."

@@ -58,7 +58,8 @@ class Housekeeping:
 
     def sweep(self) -> Swept:
         """One round: each thing at least once, and again until nothing is left of it or its time is up."""
-        swept = Swept(
+        _until_done(self.agents.rest_agents)
+        return Swept(
             silent_agents=_until_done(self.agents.cleanup_stale_agents),
             timed_out=_until_done(self.queue.time_out_late_tasks),
             retried=_until_done(self.queue.retry_failed_tasks),
@@ -66,8 +67,6 @@ class Housekeeping:
             forgotten_agents=_until_done(self.agents.forget_agents),
             dead_ends=_until_done(self.requests.at_dead_ends) if self.requests is not None else 0,
         )
-        _until_done(self.agents.rest_agents)
-        return swept
 
     def run(self, stop: threading.Event, period: float = PERIOD) -> None:
         """Sweep until `stop` is set. An outage of the database ends no loop: the next round tries again."""

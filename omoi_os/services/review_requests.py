@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import psycopg
+import structlog
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from omoi_os import faults
 from omoi_os.domain.inputs import digest_of
-from omoi_os.domain.phases import parse_phase
+from omoi_os.domain.phases import parse_phase, phase_at_work
 from omoi_os.domain.policy import PHASE_GATE_REQUIREMENTS
 from omoi_os.domain.reviews import Cause
 from omoi_os.domain.statuses import Priority
@@ -27,6 +30,8 @@ from omoi_os.services.paging import check_limit, read_place
 from omoi_os.services.phase_gate import PhaseGateService, ReviewTerms
 from omoi_os.services.tickets import LONGEST_ID, check_id, no_ticket
 from omoi_os.store import dead_ends, gates, idempotency, reviews, tickets
+
+log = structlog.get_logger(__name__)
 
 CANCELLED: Final = Finding(
     "review",
@@ -85,7 +90,7 @@ class ReviewRequests:
         """Have a gate reviewed by a worker; one that is asked for or runs already is the answer.
 
         Args:
-            phase_id: None for the phase in which the ticket is now.
+            phase_id: None for the phase in which the ticket is now; if it is blocked, the one it came from.
 
         Raises:
             NotFound: There is no such ticket.
@@ -130,9 +135,11 @@ class ReviewRequests:
     def phase_worked_on(self, session: Session, task: Task) -> None:
         """Ask for a review if that task was the last one that was open in its ticket's phase.
 
-        In the transaction that completed it, with the ticket locked: of two last tasks one is later.
+        In the transaction that completed it, with the ticket locked: of two last tasks one is later. So it is
+        if all that is left has failed for good; the failures themselves are looked for by `at_dead_ends`.
         """
         self.phase_resumed(session, task.ticket_id, task.phase_id)
+        self._at_dead_end(session, task.ticket_id, task.phase_id)
 
     def phase_resumed(self, session: Session, ticket_id: str, phase_id: str) -> None:
         """Ask for a review if nothing is left to do in a phase; with the ticket, which is in it, locked."""
@@ -145,11 +152,13 @@ class ReviewRequests:
     def at_dead_ends(self) -> int:
         """Ask for reviews of phases in which all that is left has failed for good; returns how many.
 
-        Nobody goes on with such a ticket by itself; its review says so, and a person is asked.
+        Nobody goes on with such a ticket by itself; its review says so, and a person is asked. One of a phase
+        whose policy lets tasks be left holds nothing.
         """
+        phases = [phase for phase in PHASE_GATE_REQUIREMENTS if self._wants_all_tasks(phase)]
         with self.db.single_statements() as connection:
-            found = dead_ends.find(connection, list(PHASE_GATE_REQUIREMENTS), _DEAD_ENDS)
-        return sum(self._at_dead_end(ticket, phase) for ticket, phase in found)
+            found = dead_ends.find(connection, phases, _DEAD_ENDS)
+        return sum(self._ask_at_dead_end(ticket, phase) for ticket, phase in found)
 
     def again(self, session: Session, review: PhaseGateResult) -> PhaseGateResult:
         """Ask for a review of what changed since one that is to be followed."""
@@ -257,15 +266,30 @@ class ReviewRequests:
             return hand_over(None)
         return result
 
-    def _at_dead_end(self, ticket_id: str, phase_id: str) -> bool:
-        with self.db.get_session() as session:
-            connection = driver_connection(session)
-            tickets.hold(connection, ticket_id, alone=True)
-            if not dead_ends.is_one(connection, ticket_id, phase_id):
-                return False  # another process asked, or somebody tries again
-            cause = Cause.WORK_FAILED
-            self._ask(session, reviews.ReviewRequest(ticket_id, phase_id, AUTOMATIC, cause, carry_on=True))
+    def _ask_at_dead_end(self, ticket_id: str, phase_id: str) -> bool:
+        try:
+            with self.db.get_session() as session:
+                return tickets.hold(driver_connection(session), ticket_id, alone=True) and self._at_dead_end(
+                    session, ticket_id, phase_id
+                )
+        except (OperationalError, psycopg.OperationalError):
+            raise  # of no ticket more than of another
+        except Exception:  # the others must not wait for this one
+            log.exception("dead_end_failed", ticket_id=ticket_id)
+            return False
+
+    def _at_dead_end(self, session: Session, ticket_id: str, phase_id: str) -> bool:
+        """Ask, with the ticket locked, if it still is one: others may have asked, or tried again."""
+        if phase_id not in PHASE_GATE_REQUIREMENTS or not self._wants_all_tasks(phase_id):
+            return False
+        if not dead_ends.is_one(driver_connection(session), ticket_id, phase_id):
+            return False
+        cause = Cause.WORK_FAILED
+        self._ask(session, reviews.ReviewRequest(ticket_id, phase_id, AUTOMATIC, cause, carry_on=True))
         return True
+
+    def _wants_all_tasks(self, phase_id: str) -> bool:
+        return self.gates.policies.of(parse_phase(phase_id)).tasks_must_be_completed
 
     def _ask(
         self,
@@ -306,7 +330,7 @@ class ReviewRequests:
             place = tickets.place_of(connection, ticket_id)
         if place is None:
             raise no_ticket(ticket_id)
-        return place.current
+        return phase_at_work(place.current, place.previous)
 
     def _known(self, key: _Key | None) -> PhaseGateResult | None:
         if key is None:

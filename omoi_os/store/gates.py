@@ -16,7 +16,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from omoi_os.domain.inputs import Inputs
-from omoi_os.domain.reviews import Stage, WorkLeft
+from omoi_os.domain.reviews import FailedTask, Stage, WorkLeft
 from omoi_os.domain.rules import Artifact, OpenTask, TaskFacts
 from omoi_os.domain.verdict import Verdict
 from omoi_os.domain.waivers import Waiver
@@ -372,6 +372,16 @@ def work_left(connection: Connection[TupleRow], ticket_id: str, phase_id: str) -
     ).fetchone()
     everything, alive = row or (0, 0)
     return WorkLeft.SOME if alive else WorkLeft.FAILED if everything else WorkLeft.NONE
+
+
+def failed_tasks(connection: Connection[TupleRow], ticket_id: str, phase_id: str) -> list[FailedTask]:
+    """The tasks of this visit of the phase that have failed, the first few."""
+    rows = connection.execute(
+        f"SELECT id, task_type, error_message FROM {_OPEN} AND status = 'failed' "  # noqa: S608
+        f"ORDER BY created_at, id LIMIT {OPEN_COUNTED}",
+        {"ticket": ticket_id, "phase": phase_id},
+    )
+    return [FailedTask(*row) for row in rows]
 
 
 def is_worked_off(connection: Connection[TupleRow], ticket_id: str, phase_id: str) -> bool:

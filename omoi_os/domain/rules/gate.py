@@ -25,6 +25,7 @@ from omoi_os.domain.rules.documents import at_least_characters, document_claims,
 from omoi_os.domain.rules.measured import CORRECT_THE_CLAIM, Artifact, Facts, Measured, Note
 from omoi_os.domain.rules.presence import is_there
 from omoi_os.domain.rules.suites import headers_agree, no_failed_tests, suite_claims
+from omoi_os.domain.statuses import TaskStatus
 from omoi_os.domain.verdict import Finding, Outcome, Severity
 
 __all__ = ["Artifact", "Facts", "Measured", "OpenTask", "TaskFacts", "gate_findings"]
@@ -55,6 +56,13 @@ class OpenTask:
     id: str
     type: str
     status: str
+
+    @property
+    def has_failed(self) -> bool:
+        return self.status == TaskStatus.FAILED
+
+    def __str__(self) -> str:
+        return f"{self.type}{' has failed' if self.has_failed else ''} ({self.id})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +114,7 @@ def all_tasks_completed(tasks: TaskFacts) -> Finding:
         fix = "Generate the phase's tasks and complete them."
         return Finding("tasks", Outcome.FAIL, "no_tasks", "the phase has no task", needed, fix=fix)
     if tasks.open_count:
-        named = ", ".join(f"{task.type} is {task.status} ({task.id})" for task in tasks.open_tasks[:3])
+        named = ", ".join(map(str, tasks.open_tasks[:3]))
         found = f"{tasks.open_count:,} not completed: {named}"
         fix = "Complete these tasks; begin those that failed anew."
         return Finding("tasks", Outcome.FAIL, "tasks_open", found, needed, fix=fix)

@@ -42,7 +42,9 @@ def inputs_of(
 ) -> Inputs:
     """The digests of what is there."""
     tasks = given.tasks
-    open_ones = [tasks.any_task, tasks.open_count, sorted(task.id for task in tasks.open_tasks)]
+    # All that the finding says of them, and no more: who has a task is nothing to review again for.
+    named = sorted((task.id, task.has_failed) for task in tasks.open_tasks)
+    open_ones = [tasks.any_task, tasks.open_count, named]
     return Inputs(
         artifacts={
             item.type: digest_of([item.path, item.digest, item.broken]) for item in given.artifacts.values()

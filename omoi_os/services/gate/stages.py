@@ -185,9 +185,11 @@ class ReviewStages:
 
     def changes(self, review: Review, given: gates.GateInput) -> list[str]:
         """Why the last verdict says nothing about now; empty where it does."""
-        before = given.latest.inputs if given.latest else None
+        if given.latest is None:
+            return ["the ticket went back since"]
+        before = given.latest.inputs
         if before is None:
-            return ["the ticket went back since, or the verdict names nothing that it was reached on"]
+            return ["that review came to nothing: it names nothing that it was reached on"]
         return self.inputs_now(review, given).changes_since(before)
 
     @contextmanager

@@ -128,9 +128,12 @@ def refuse_move(connection: Connection[TupleRow], task_id: str, target: TaskStat
             f"the task cannot be {target.value}: it waits for {', '.join(open_ones[:3])}",
             waits_for=open_ones[:20],
         )
-    return TaskMoveNotAllowed(
-        f"a task that is {task.status} cannot become {target.value}", task_status=task.status
+    why = (
+        f"the task is {task.status} already"
+        if task.status == target
+        else f"a task that is {task.status} cannot become {target.value}"
     )
+    return TaskMoveNotAllowed(why, task_status=task.status)
 
 
 def settle(connection: Connection[TupleRow], task_ids: Sequence[str]) -> list[str]:
