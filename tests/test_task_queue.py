@@ -260,7 +260,8 @@ def test_only_allowed_moves_are_made(task_queue_service: TaskQueueService, start
         assert (moved.started_at is not None) is (target == "running")
         assert told(queue.db, task) == ["task.moved"]
     else:
-        with pytest.raises(TaskMoveNotAllowed, match=f"a task that is {start} cannot become {target}"):
+        why = "already" if start == target else f"a task that is {start} cannot become {target}"
+        with pytest.raises(TaskMoveNotAllowed, match=why):
             queue.update_task_status(task, target)
         assert told(queue.db, task) == []
 
