@@ -609,15 +609,15 @@ _BY_THEMSELVES: Final = (
     Fault(
         "a_dead_end_is_asked_about_by_all_who_find_it",
         "omoi_os/services/review_requests.py",
-        "if not dead_ends.is_one(connection, ticket_id, phase_id):",
+        "if not dead_ends.is_one(driver_connection(session), ticket_id, phase_id):",
         "if False:",
         ("tests/test_dead_ends.py::test_of_many_who_find_it_at_once_one_asks",),
     ),
     Fault(
         "a_dead_end_is_asked_about_without_end",
         "omoi_os/store/dead_ends.py",
-        "r.requested_at > coalesce",
-        "r.requested_at IS NULL AND r.requested_at > coalesce",
+        "OR r.carry_on AND",
+        "OR false AND",
         ("tests/test_dead_ends.py::test_of_many_who_find_it_at_once_one_asks",),
     ),
 )
