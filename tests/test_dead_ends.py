@@ -223,3 +223,15 @@ def test_one_ticket_that_cannot_be_asked_about_stops_no_other(
 
     monkeypatch.setattr(dead_ends, "is_one", broken)
     assert services.requests.at_dead_ends() == 2
+
+
+def test_a_verdict_of_before_the_failure_is_not_repeated_for_after_it(services: Services) -> None:
+    ticket = new_ticket(services)
+    task = another_task(services, ticket)
+    before = services.gates.validate_gate(ticket, PHASE)
+    services.queue.assign_task(task, "ada")
+    assert services.gates.validate_gate(ticket, PHASE).id == before.id, "who has a task changes nothing"
+    services.queue.fail_task(task, "ada", "it took too long", permanent=True)
+    after = services.gates.validate_gate(ticket, PHASE)
+    assert f"work has failed ({task})" in str(after.blocking_reasons)
+    assert "has failed" not in str(before.blocking_reasons)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import socket
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import JSON, String
+from sqlalchemy.exc import DisconnectionError
 
 from omoi_os.domain.storable import MAX_JSON_DEPTH, MAX_TEXT, problem_in_json
 from omoi_os.errors import InvalidInput, TextNotStorable, TextTooLong
 from omoi_os.models import Base, Ticket
-from omoi_os.services.database import DatabaseService
+from omoi_os.services.database import DatabaseService, _mark_new, _refuse_dead
 
 
 def columns(kind: type) -> list[Any]:
@@ -114,3 +117,15 @@ def test_tables_can_be_made_without_migrations(empty_database: str) -> None:
         session.add(Ticket(title="x"))
     db.drop_tables()
     db.close()
+
+
+def test_a_connection_that_has_something_to_say_is_not_handed_out_unless_it_is_new() -> None:
+    ours, server = socket.socketpair()
+    server.send(b"bye")
+    connection = SimpleNamespace(pgconn=SimpleNamespace(socket=ours.fileno()))
+    record = SimpleNamespace(info={})
+    with ours, server:
+        _mark_new(connection, record)  # type: ignore[arg-type]
+        _refuse_dead(connection, record, None)  # type: ignore[arg-type]
+        with pytest.raises(DisconnectionError):
+            _refuse_dead(connection, record, None)  # type: ignore[arg-type]

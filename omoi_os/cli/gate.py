@@ -17,7 +17,6 @@ from omoi_os.cli.exits import Exit, exit_for
 from omoi_os.cli.lists import AsJson, actor, moment, print_fields, print_json, print_rows, short_phase
 from omoi_os.cli.opening import opened, read_settings
 from omoi_os.cli.show import console, print_development, print_plain, print_verdict, progress, visible
-from omoi_os.domain.phases import phase_at_work
 from omoi_os.errors import InvalidInput
 from omoi_os.judge.transcript import Transcript
 from omoi_os.models.gate_waiver import GateWaiver
@@ -237,10 +236,7 @@ def what(waiver: GateWaiver) -> str:
 
 
 def _phase(services: Services, ticket_id: str, phase: str | None) -> str:
-    if phase:
-        return phase
-    ticket = services.tickets.get(ticket_id)
-    return phase_at_work(ticket.phase_id, ticket.previous_phase_id)
+    return phase or services.tickets.get(ticket_id).phase_at_work
 
 
 def _moment(text: str) -> datetime:

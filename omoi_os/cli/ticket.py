@@ -30,7 +30,7 @@ from omoi_os.cli.lists import (
 )
 from omoi_os.cli.opening import opened, read_settings
 from omoi_os.cli.show import console, print_plain, progress, visible
-from omoi_os.domain.phases import Transition, phase_at_work
+from omoi_os.domain.phases import Transition
 from omoi_os.errors import GateClosed, InvalidInput
 from omoi_os.models.phase_history import PhaseHistory
 from omoi_os.models.ticket import Ticket
@@ -138,7 +138,7 @@ def show(ticket_id: str, /, *, as_json: AsJson = False) -> int:
 
 def _print(out: Console, ticket: Ticket, services: Services) -> None:
     moves = [short_phase(phase) for phase in services.phases.valid_moves(ticket.id)]
-    phase = phase_at_work(ticket.phase_id, ticket.previous_phase_id)
+    phase = ticket.phase_at_work
     history = services.phases.get_phase_history(ticket.id) if phase != ticket.phase_id else []
     fields = (
         ("title", ticket.title),

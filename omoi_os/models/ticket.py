@@ -7,7 +7,7 @@ from sqlalchemy import DateTime, Index, String, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from omoi_os.domain.phases import Phase
+from omoi_os.domain.phases import Phase, phase_at_work
 from omoi_os.domain.statuses import Priority, TicketStatus
 from omoi_os.models.base import Base, new_id
 from omoi_os.utils.datetime import utc_now
@@ -46,3 +46,8 @@ class Ticket(Base):
     phase_history: Mapped[list[PhaseHistory]] = relationship(
         back_populates="ticket", passive_deletes=True, order_by="PhaseHistory.created_at"
     )
+
+    @property
+    def phase_at_work(self) -> str:
+        """The phase whose gate counts: of a blocked ticket the one that it came from."""
+        return phase_at_work(self.phase_id, self.previous_phase_id)

@@ -46,9 +46,6 @@ _FIXES: Final = {
 }
 
 
-_AFTER_POLICY: Final = "is looked at once the policy can be read"
-
-
 class Opened(Protocol):
     """What is used of a database that was opened."""
 
@@ -96,15 +93,23 @@ def examine(settings: Settings, database: OpenDatabase) -> Iterator[Check]:
     """
     yield _python()
     yield _git()
-    yield _database(settings, database)
-    yield _workers(database)
-    yield _budgets(settings, database)
+    yield _with_policy("database", lambda: _database(settings, database))
+    yield _with_policy("workers", lambda: _workers(database))
+    yield _with_policy("budgets", lambda: _budgets(settings, database))
     yield _policy(settings)
     yield _workspaces(settings)
     yield _snapshots(settings)
     yield _prompts(settings)
     yield _vocabulary(settings)
-    yield _judge(settings, database)
+    yield _with_policy("judge", lambda: _judge(settings, database))
+
+
+def _with_policy(name: str, look: Callable[[], Check]) -> Check:
+    """A check that opens the services, which need a policy; whether it can be read is a check of its own."""
+    try:
+        return look()
+    except PolicyInvalid:
+        return Check(name, State.SKIPPED, "is looked at once the policy can be read")
 
 
 def _python() -> Check:
@@ -135,8 +140,6 @@ def _database(settings: Settings, database: OpenDatabase) -> Check:
     try:
         with database():
             return Check("database", State.OK, "answers, and its schema is up to date")
-    except PolicyInvalid:
-        return Check("database", State.SKIPPED, _AFTER_POLICY)
     except DatabaseUnavailable as error:
         fix = "Start it, or correct OMOI_DATABASE_URL; without that variable omoi starts its own."
         return Check("database", State.FAIL, error.message, fix if settings.database_url else "")
@@ -146,8 +149,6 @@ def _workers(database: OpenDatabase) -> Check:
     try:
         with database() as opened:
             fleet = opened.fleet.look()
-    except PolicyInvalid:
-        return Check("workers", State.SKIPPED, _AFTER_POLICY)
     except DatabaseUnavailable:
         return Check("workers", State.SKIPPED, "they cannot be counted without the database")
     pending = "1 review is pending" if fleet.reviews == 1 else f"{fleet.reviews:,} reviews are pending"
@@ -173,8 +174,6 @@ def _budgets(settings: Settings, database: OpenDatabase) -> Check:
     try:
         with database() as opened:
             state = opened.budgets.state()
-    except PolicyInvalid:
-        return Check("budgets", State.SKIPPED, _AFTER_POLICY)
     except DatabaseUnavailable:
         return Check("budgets", State.FAIL, "they cannot be asked: no model is called", "See the database.")
     told = []
@@ -249,8 +248,6 @@ def _judge(settings: Settings, database: OpenDatabase) -> Check:
     with ExitStack() as stack:
         try:
             pace = _paced(settings, stack, database)
-        except PolicyInvalid:
-            return Check("judge", State.SKIPPED, _AFTER_POLICY)
         except DatabaseUnavailable:
             return Check(
                 "judge", State.FAIL, "was not asked, since its budget cannot be", "See the database."

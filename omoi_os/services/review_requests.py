@@ -138,16 +138,21 @@ class ReviewRequests:
         In the transaction that completed it, with the ticket locked: of two last tasks one is later. So it is
         if all that is left has failed for good; the failures themselves are looked for by `at_dead_ends`.
         """
-        self.phase_resumed(session, task.ticket_id, task.phase_id)
-        self._at_dead_end(session, task.ticket_id, task.phase_id)
+        if not self.phase_resumed(session, task.ticket_id, task.phase_id):
+            self._at_dead_end(session, task.ticket_id, task.phase_id)
 
-    def phase_resumed(self, session: Session, ticket_id: str, phase_id: str) -> None:
-        """Ask for a review if nothing is left to do in a phase; with the ticket, which is in it, locked."""
+    def phase_resumed(self, session: Session, ticket_id: str, phase_id: str) -> bool:
+        """Ask for a review if nothing is left to do in a phase; with the ticket, which is in it, locked.
+
+        Returns:
+            Whether it asked.
+        """
         if phase_id not in PHASE_GATE_REQUIREMENTS:
-            return
-        if gates.is_worked_off(driver_connection(session), ticket_id, phase_id):
-            cause = Cause.PHASE_COMPLETED
-            self._ask(session, reviews.ReviewRequest(ticket_id, phase_id, AUTOMATIC, cause, carry_on=True))
+            return False
+        if not gates.is_worked_off(driver_connection(session), ticket_id, phase_id):
+            return False
+        self._ask_by_itself(session, ticket_id, phase_id, Cause.PHASE_COMPLETED)
+        return True
 
     def at_dead_ends(self) -> int:
         """Ask for reviews of phases in which all that is left has failed for good; returns how many.
@@ -162,9 +167,7 @@ class ReviewRequests:
 
     def again(self, session: Session, review: PhaseGateResult) -> PhaseGateResult:
         """Ask for a review of what changed since one that is to be followed."""
-        cause = Cause.EVIDENCE_CHANGED
-        wanted = reviews.ReviewRequest(review.ticket_id, review.phase_id, AUTOMATIC, cause, carry_on=True)
-        return self._ask(session, wanted)
+        return self._ask_by_itself(session, review.ticket_id, review.phase_id, Cause.EVIDENCE_CHANGED)
 
     def enqueue(
         self, session: Session, review: PhaseGateResult, *, judges: bool = False, delay: float = 0.0
@@ -284,9 +287,14 @@ class ReviewRequests:
             return False
         if not dead_ends.is_one(driver_connection(session), ticket_id, phase_id):
             return False
-        cause = Cause.WORK_FAILED
-        self._ask(session, reviews.ReviewRequest(ticket_id, phase_id, AUTOMATIC, cause, carry_on=True))
+        self._ask_by_itself(session, ticket_id, phase_id, Cause.WORK_FAILED)
         return True
+
+    def _ask_by_itself(
+        self, session: Session, ticket_id: str, phase_id: str, cause: Cause
+    ) -> PhaseGateResult:
+        wanted = reviews.ReviewRequest(ticket_id, phase_id, AUTOMATIC, cause, carry_on=True)
+        return self._ask(session, wanted)
 
     def _wants_all_tasks(self, phase_id: str) -> bool:
         return self.gates.policies.of(parse_phase(phase_id)).tasks_must_be_completed

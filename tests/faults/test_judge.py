@@ -100,9 +100,8 @@ def test_workers_that_fail_on_the_way_to_the_judge_leave_the_review_to_others(
     for point in (point for point in POINTS if point.partition(".")[0] in ON_THE_WAY):
         work_off(fleet, ticket := new_ticket(fleet))
         # Only this review: one that met an error of each worker would use up its attempts.
-        review = fleet.rows("SELECT id FROM phase_gate_results WHERE ticket_id = %(id)s", {"id": ticket})[0][
-            0
-        ]
+        asked = "SELECT id FROM phase_gate_results WHERE ticket_id = %(id)s"
+        ((review,),) = fleet.rows(asked, {"id": ticket})
         faulty = judging(fleet, server, f"{point}@{review}={kind}:1")
         fleet.until(f"{point} is met", lambda: f'"point": "{point}"' in faulty.said)  # noqa: B023
         if kind is not Kind.HANG:

@@ -15,7 +15,6 @@ from omoi_os.api.schemas.gates import (
 )
 from omoi_os.api.strict import StrictRoute
 from omoi_os.bootstrap import Services
-from omoi_os.domain.phases import phase_at_work
 
 router = APIRouter(prefix="/tickets", tags=["gates"], route_class=StrictRoute)
 results = APIRouter(prefix="/gate-results", tags=["gates"], route_class=StrictRoute)
@@ -61,5 +60,4 @@ def get_policy(digest: str, services: ServicesNow) -> PolicyOut:
 
 
 def _current_phase(services: Services, ticket_id: str) -> str:
-    ticket = services.tickets.get(ticket_id)
-    return phase_at_work(ticket.phase_id, ticket.previous_phase_id)
+    return services.tickets.get(ticket_id).phase_at_work
