@@ -22,6 +22,7 @@ from omoi_os.cli.demo.record import Differs, Record
 from omoi_os.cli.demo.script import BASE, script
 from omoi_os.cli.demo.told import Told
 from omoi_os.cli.exits import Exit
+from omoi_os.cli.signals import Held
 from omoi_os.domain.judging.criteria import BUILT_IN_CRITERIA
 from omoi_os.domain.judging.quotes import TextSources, flaw_of_quote
 from omoi_os.domain.phases import Phase
@@ -195,7 +196,7 @@ def test_a_story_that_comes_out_otherwise_ends_with_a_sentence(problem: str, cod
 
 def test_what_does_not_come_is_waited_for_only_so_long(services: Services) -> None:
     ticket = services.tickets.create(NewTicket("Let links expire"))
-    record = Record(services, ticket.id, told(), patience=0.2)
+    record = Record(services, ticket.id, told(), Held(), patience=0.2)
     with pytest.raises(Differs, match=r"review 1 of design did not come within 0\.2 seconds"):
         record.verdict(Phase.DESIGN, 1)
 

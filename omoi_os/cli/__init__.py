@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
-from types import FrameType
 from typing import Final
 
 from cyclopts import App, CycloptsError
 
 from omoi_os import __version__
+from omoi_os.cli.signals import Ended, end_in_order
 from omoi_os.errors import Conflict, DatabaseUnavailable, OmoiError
 
 USAGE: Final = 2
@@ -26,6 +25,7 @@ app: Final = App(
     help="Finds out whether work that is called done is done.",
     help_epilogue="Exit codes: 0 passed or done, 1 blocked, 2 wrong usage, 3 inconclusive, 4 not allowed, "
     "5 no verdict, 8 nothing yet.",
+    suppress_keyboard_interrupt=False,
 )
 app.command("omoi_os.cli.review:review", name="review", help="Review a working tree.")
 app.command(
@@ -56,8 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     for stream in (sys.stdout, sys.stderr):
         _never_fail(stream)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
+    end_in_order()
     try:
         sys.exit(app(arguments, exit_on_error=False, print_error=False))
     except CycloptsError as error:
@@ -66,8 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OmoiError as error:
         print(_sentence(error.message), file=sys.stderr)
         sys.exit(_code(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except Ended as ended:
+        sys.exit(ended.code)
     except Exception:  # noqa: BLE001 - Python would end with 1, and 1 says that the work is blocked
         sys.excepthook(*sys.exc_info())
         print("omoi: this is a bug of omoi; there is no verdict", file=sys.stderr)
@@ -93,8 +92,3 @@ def _never_fail(stream: object) -> None:
     """Show what the terminal's encoding does not have as an escape, instead of failing."""
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
-
-
-def _end(number: int, _frame: FrameType | None) -> None:
-    # An orderly end: an embedded server is stopped and temporary folders are removed.
-    raise SystemExit(128 + number)

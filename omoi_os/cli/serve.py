@@ -17,6 +17,7 @@ from omoi_os.api.origin import is_loopback
 from omoi_os.bootstrap import Services
 from omoi_os.cli.opening import opened, read_settings
 from omoi_os.cli.show import progress
+from omoi_os.cli.signals import Held, held
 from omoi_os.errors import InvalidInput
 
 GRACE: Final = 10
@@ -62,7 +63,7 @@ def serving(
     with opened(settings, judges_here=False) as services:
         with progress("preparing the engine"):
             services.requests.engine.prepare()
-        with _housekeeping(services), beside():
+        with held() as signals, _housekeeping(services), beside():
             shown = f"[{address}]" if ":" in address else address
             print(f"OmoiOS serves http://{shown}:{settings.port}/docs (Ctrl-C ends it)", file=sys.stderr)
             config = uvicorn.Config(
@@ -74,12 +75,21 @@ def serving(
                 ws="none",  # nothing here speaks it, and its refusals are no problem details
                 timeout_graceful_shutdown=GRACE,
             )
-            StreamingServer(config).run()
+            StreamingServer(config, signals).run()
     return 0
 
 
 class StreamingServer(uvicorn.Server):
     """A server that ends its streams and answers who waits when it is told to end; both would hold it."""
+
+    def __init__(self, config: uvicorn.Config, signals: Held) -> None:
+        super().__init__(config)
+        self._signals = signals
+
+    async def main_loop(self) -> None:
+        """Serve, unless it was told to end before it could listen to signals itself."""
+        if not self._signals.came:
+            await super().main_loop()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.config.app.state.streams.end()  # type: ignore[union-attr]

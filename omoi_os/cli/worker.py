@@ -6,13 +6,14 @@ import os
 import signal
 import sys
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from omoi_os import logs
 from omoi_os.cli.opening import opened, read_settings
+from omoi_os.cli.signals import Ended, held
 from omoi_os.worker.engine import Load
 from omoi_os.worker.process import Pace, working
 
@@ -46,13 +47,12 @@ def worker(
     logs.configure(json_lines=not sys.stderr.isatty())
     if attached:
         threading.Thread(target=_end_with_input, daemon=True).start()
-    with ExitStack() as stack:
-        services = stack.enter_context(opened(settings))
-        name = stack.enter_context(working(services, Load.of(settings, execute=execute), Pace.of(settings)))
+    load, pace = Load.of(settings, execute=execute), Pace.of(settings)
+    with opened(settings) as services, held() as signals, working(services, load, pace) as name:
         what = "reviews and tasks" if execute else "reviews"
         print(f"worker {name} takes {what} (Ctrl-C ends it)", file=sys.stderr)
-        with suppress(KeyboardInterrupt, SystemExit):
-            threading.Event().wait()
+        with suppress(Ended):
+            signals.wait()
         print("worker: finishing what it has begun", file=sys.stderr)
     return 0
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Final, cast
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError, OperationalError
@@ -113,10 +114,10 @@ class DatabaseService:
             connection.autocommit = True
             yield connection
         finally:
-            if connection.closed:
-                pooled.invalidate()
-            else:
+            if connection.pgconn.transaction_status == TransactionStatus.IDLE:
                 connection.autocommit = False
+            else:
+                pooled.invalidate()  # it is closed, or its last statement was cut off
             pooled.close()
 
     @contextmanager

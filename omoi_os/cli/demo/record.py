@@ -9,6 +9,7 @@ from typing import Final
 from omoi_os.bootstrap import Services
 from omoi_os.cli.demo.told import Told
 from omoi_os.cli.lists import short_phase
+from omoi_os.cli.signals import Held
 from omoi_os.domain.phases import Phase
 from omoi_os.domain.verdict import GateStatus
 from omoi_os.models.phase_gate_result import PhaseGateResult
@@ -33,10 +34,18 @@ class Record:
         patience: Seconds after which what is waited for is missing.
     """
 
-    def __init__(self, services: Services, ticket_id: str, told: Told, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        services: Services,
+        ticket_id: str,
+        told: Told,
+        signals: Held,
+        patience: float = PATIENCE,
+    ) -> None:
         self.services = services
         self.ticket_id = ticket_id
         self.told = told
+        self.signals = signals
         self.patience = patience
 
     def phase(self) -> Phase:
@@ -79,6 +88,7 @@ class Record:
 
         Raises:
             Differs: It did not come.
+            Ended: A signal came meanwhile.
         """
         end = time.monotonic() + self.patience
         with self.told.waiting("working") as show:
@@ -86,7 +96,7 @@ class Record:
                 show(self.doing())
                 if time.monotonic() > end:
                     raise Differs(f"{what} did not come within {self.patience:g} seconds")
-                time.sleep(_LOOK)
+                self.signals.wait(_LOOK)
         return there
 
     def doing(self) -> str:

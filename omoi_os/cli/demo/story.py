@@ -47,7 +47,7 @@ class Story:
         self.told = told
         new = NewTicket(script.title, script.description, workspace=shop.tree)
         ticket = shop.services.tickets.create(new, created_by=PERSON)
-        self.record = Record(shop.services, ticket.id, told)
+        self.record = Record(shop.services, ticket.id, told, shop.signals)
         self.outside = Outside(shop.services, script, shop.tree)
 
     def requirements(self) -> None:

@@ -18,6 +18,7 @@ from omoi_os.cli.demo.models import JUDGE, KEY, PROVIDER, WORKER, scripted_model
 from omoi_os.cli.demo.script import BASE, Script
 from omoi_os.cli.opening import opened, read_settings
 from omoi_os.cli.show import progress
+from omoi_os.cli.signals import Held, held
 from omoi_os.judge.executor import load
 from omoi_os.judge.scripted import ScriptedModel
 from omoi_os.settings import Settings
@@ -36,7 +37,7 @@ _NOBODYS: Final = "OMOI_DEMO_"
 """Begins no variable: what the operator has set must not change the story."""
 
 _LOAD: Final = Load(poll=0.1, tasks=1)
-_PACE: Final = Pace(drain=0)
+_PACE: Final = Pace(drain=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,13 @@ class Workshop:
     """What the story is told with.
 
     Attributes:
+        signals: Held back, so that they are looked for while something is waited for.
         tree: The ticket's workspace.
         models: Counts what it was asked.
     """
 
     services: Services
+    signals: Held
     tree: Path
     models: ScriptedModel
 
@@ -56,26 +59,28 @@ class Workshop:
 @contextmanager
 def workshop(script: Script) -> Iterator[Workshop]:
     """All of it, whatever the operator's settings say."""
-    with tempfile.TemporaryDirectory(prefix="omoi-demo-") as name:
+    with held() as signals, tempfile.TemporaryDirectory(prefix="omoi-demo-") as name:
         folder = Path(name).resolve()
         tree = folder / "workspace"
         with scripted_models(script, tree) as models:
             settings = _settings(folder, models.url)
-            # The agent's library takes seconds to load: meanwhile the database is made.
-            threading.Thread(target=load, name="agents", daemon=True).start()
+            # The agent's library takes seconds to load: meanwhile the database is made. No daemon: a process
+            # that ends in the middle of an import may wait for its lock for ever.
+            threading.Thread(target=load, name="agents").start()
             samples.begin(BASE, tree, script.branch)
             with opened(settings, judges_here=False) as services, ExitStack() as stack:
+                signals.look()
                 with progress("starting a worker"):
                     stack.enter_context(working(services, _LOAD, _PACE))
-                try:
-                    yield Workshop(services, tree, models)
-                finally:
-                    _hush()
+                stack.callback(_hush)
+                signals.look()
+                yield Workshop(services, signals, tree, models)
 
 
 def _hush() -> None:
     """Where the story ends before its end, nobody need be told what is cut off."""
-    logging.getLogger("dbos").setLevel(logging.ERROR)
+    for name in ("dbos", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.simplefilter("ignore")
 
 
