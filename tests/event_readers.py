@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from omoi_os.cli.serve import StreamingServer
+from omoi_os.cli.signals import Held
 from omoi_os.services.database import DatabaseService, driver_connection
 from omoi_os.store import events
 
@@ -60,7 +61,8 @@ def served(app: FastAPI) -> Iterator[int]:
     """The port of a server of this process."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = StreamingServer(
-            uvicorn.Config(app, log_level="critical", http="httptools", timeout_graceful_shutdown=5)
+            uvicorn.Config(app, log_level="critical", http="httptools", timeout_graceful_shutdown=5),
+            Held(),
         )
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
