@@ -140,7 +140,7 @@ def services_on(
         contexts=contexts,
         transcripts=TranscriptService(gates, _secrets(settings)),
         requests=requests,
-        consequences=Consequences(db, phases, queue, requests, contexts),
+        consequences=Consequences(phases, queue, requests, contexts, first_pause=settings.retry_seconds),
         fleet=FleetService(db, settings.lease_seconds),
         budgets=budgets,
         events=events,

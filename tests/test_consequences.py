@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from omoi_os.services.policies import PolicyService
 from omoi_os.services.review_requests import Asked
 from omoi_os.services.tickets import NewArtifact
 from omoi_os.settings import Settings
+from tests.evidence_texts import REQUIREMENTS
 from tests.phase_tickets import attach
 from tests.test_phase_gates import GOOD
 
@@ -192,6 +194,42 @@ def test_a_pass_that_is_stale_when_it_is_followed_moves_nothing_and_is_reviewed_
     assert services.requests.find(again).cause == "evidence_changed"
     assert services.requests.find(again).gate_status == "failed"
     assert services.consequences.follow(again) is Next.FIX
+
+
+def test_evidence_that_never_holds_still_is_looked_at_again_later_and_then_needs_a_person(
+    services: Services,
+) -> None:
+    under(services, max_attempts=4)
+    ticket = worked_off(services)
+    pauses = []
+    for number in range(4):
+        review = decide(services, ticket)
+        attach_text(services, ticket, f"{REQUIREMENTS}\nChanged {number} times.")
+        follows = services.consequences.follow(review)
+        if follows is Next.REVIEW_AGAIN:
+            (again,) = services.requests.list(ticket_id=ticket, status="pending").reviews
+            assert again.requested_at is not None
+            assert again.stage == ("waiting" if again.retry_at else "queued")
+            pause = again.retry_at - again.requested_at if again.retry_at else timedelta(0)
+            pauses.append(round(pause.total_seconds()))
+    assert follows is Next.BLOCK
+    assert pauses == [0, 15, 30]
+    assert place(services, ticket) == Phase.BLOCKED
+    reason = services.phases.get_phase_history(ticket)[-1].transition_reason or ""
+    assert "its last 4 reviews" in reason
+    assert "move the ticket back to requirements" in reason
+    services.phases.move(ticket, Move(PHASE, "it holds still now", "person"))
+    hand_in(services, ticket)
+    assert services.consequences.follow(decide(services, ticket)) is Next.ADVANCE
+
+
+def test_work_that_was_done_before_the_ticket_came_is_reviewed_when_it_comes(services: Services) -> None:
+    ticket = worked_off(services)
+    services.generator.generate_phase_tasks(ticket, Phase.DESIGN)
+    hand_in(services, ticket, Phase.DESIGN)
+    assert services.consequences.follow(decide(services, ticket)) is Next.ADVANCE
+    assert services.consequences.follow(decide(services, ticket)) is Next.ADVANCE
+    assert place(services, ticket) == Phase.IMPLEMENTATION
 
 
 def test_evidence_that_changes_between_the_look_and_the_move_moves_nothing(services: Services) -> None:

@@ -41,7 +41,7 @@ class OneJudge:
         self.answer = opinion or Opinion((MET,))
         self.asked: list[UUID | None] = []
         self.stopped: list[UUID] = []
-        self.before: Callable[[], None] = lambda: None
+        self.before: Callable[[], object] = lambda: None
 
     def models(self, _policy: JudgePolicy) -> str:
         return "one"
@@ -325,12 +325,46 @@ def test_a_snapshot_that_was_lost_with_its_process_is_taken_again(
     document.write_text("Nothing is left of it.")
     after_crash = taken(steps, review.id)
     assert steps.measure(after_crash, ground) == {"state": "changed"}
-    # What was measured is what is decided, also where the workspace is another one by now: then it is stale.
+    # Whoever asked since asked about what is there now.
+    assert steps.record(after_crash, measured, None) == {"state": "changed"}
+    document.write_text(REQUIREMENTS)
     assert steps.record(after_crash, measured, None)["gate_status"] == "passed"
     for one in (lost, desk, after_crash):
         one.clear()
-    assert services.gates.is_current(services.requests.find(review.id)) is False
+    assert services.gates.is_current(services.requests.find(review.id)) is True
     assert [path for path in (tmp_path / "snapshots").iterdir() if path.is_dir()] == []
+
+
+def test_what_changes_while_the_judge_is_asked_is_not_what_was_judged(
+    services: Services, workspace: Path
+) -> None:
+    (workspace / "docs").mkdir()
+    document = workspace / "docs" / "requirements.md"
+    document.write_text(REQUIREMENTS)
+    ticket = in_workspace(services, workspace)
+    judge = OneJudge()
+    steps, review = with_judge(services, judge), waiting(services, ticket)
+    desk = taken(steps, review.id, judges=True)
+    judge.before = lambda: document.write_text("Nothing is left of it.")
+    assert run(steps, desk) == {"state": "changed"}
+    desk.clear()
+    assert run(steps, desk)["gate_status"] == "failed"
+    assert len(judge.asked) == 1
+    desk.clear()
+
+
+def test_a_command_answers_with_what_is_there_when_the_judge_has_answered(
+    services: Services, workspace: Path
+) -> None:
+    (workspace / "docs").mkdir()
+    document = workspace / "docs" / "requirements.md"
+    document.write_text(REQUIREMENTS)
+    ticket = in_workspace(services, workspace)
+    judge = OneJudge()
+    with_judge(services, judge)
+    judge.before = lambda: document.write_text("Nothing is left of it.")
+    assert services.gates.validate_gate(ticket, PHASE).gate_status == "failed"
+    assert len(judge.asked) == 1
 
 
 def test_a_cancelled_review_stays_cancelled(services: Services) -> None:

@@ -782,8 +782,14 @@ def _wait_for(condition: Callable[[], bool]) -> None:
 
 
 def test_evidence_is_read_from_the_snapshot_only(
-    gate: PhaseGateService, db_service: DatabaseService, slow_review: str, workspace: Path, store: Path
+    gate: PhaseGateService,
+    db_service: DatabaseService,
+    slow_review: str,
+    workspace: Path,
+    store: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(gate.stages, "stands", lambda *_: True)
     done = threading.Event()
 
     def worker() -> None:
@@ -804,6 +810,20 @@ def test_evidence_is_read_from_the_snapshot_only(
     assert stale_reasons(gate, slow_review, T) == ["the workspace changed"]
     with pytest.raises(GateClosed):
         PhaseService(db_service, gates=gate).move(slow_review, Move(P, "done", "ada"))
+
+
+def test_what_changes_in_mid_review_is_reviewed(
+    gate: PhaseGateService, slow_review: str, workspace: Path, store: Path
+) -> None:
+    def worker() -> None:
+        _wait_for(lambda: _is_sealed(store))
+        (workspace / "small.xml").write_text(junit(failed=1))
+
+    thread = threading.Thread(target=worker)
+    thread.start()
+    result = gate.validate_gate(slow_review, T)
+    thread.join()
+    assert (result.gate_status, stale_reasons(gate, slow_review, T)) == ("failed", [])
 
 
 def test_a_workspace_that_never_holds_still_is_inconclusive(

@@ -109,6 +109,18 @@ def again(
     return Again(first * min(2.0 ** min(tried.attempts, 30), _LONGEST_WAIT), counts=True)
 
 
+def once_more(times: int, policy: PhasePolicy, first: float) -> Again | None:
+    """When what changed since its verdict is looked at again; None where it never holds still.
+
+    Args:
+        times: That this was done already, without a pause at first.
+        first: Seconds of the first pause.
+    """
+    if times == 0:
+        return Again(0.0, counts=False)
+    return again("evidence_changed", Tried(times, 0), policy, first / 2, can_retry=False)
+
+
 class WorkLeft(StrEnum):
     """What is left to do in a phase.
 
@@ -188,6 +200,16 @@ def dead_end_reason(phase: Phase, failed: Sequence[FailedTask]) -> str:
     return (
         f"What is left to do in {phase.name.lower()} failed for good, so a person is needed. {told}{more}. "
         f"`omoi task retry TASK` begins one anew; then move the ticket back to {phase.name.lower()}."
+    )
+
+
+def restless_reason(phase: Phase, times: int) -> str:
+    """Why a ticket waits for a person whose evidence changed after each of its last reviews."""
+    name = phase.name.lower()
+    return (
+        f"The evidence of {name} changed after each of its last {times} reviews, so no verdict holds and a "
+        "person is needed. Find what goes on writing to the workspace or handing in artifacts, let it end, "
+        f"then move the ticket back to {name}."
     )
 
 

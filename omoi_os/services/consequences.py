@@ -18,7 +18,9 @@ from omoi_os.domain.reviews import (
     blocked_reason,
     dead_end_reason,
     fix_description,
+    once_more,
     phase_after,
+    restless_reason,
     what_follows,
 )
 from omoi_os.domain.statuses import Priority
@@ -27,7 +29,7 @@ from omoi_os.domain.verdict import GateStatus
 from omoi_os.models.base import new_id
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.services.context_service import ContextService
-from omoi_os.services.database import DatabaseService, driver_connection
+from omoi_os.services.database import driver_connection
 from omoi_os.services.gate.stages import DECIDED
 from omoi_os.services.phase_service import PhaseService
 from omoi_os.services.review_requests import AUTOMATIC, ReviewRequests
@@ -42,17 +44,23 @@ _MOVES: Final = (Next.ADVANCE, Next.FIX, Next.BLOCK)
 
 
 class Consequences:
-    """Moves tickets on, makes tasks that mend what was found, and asks for a person."""
+    """Moves tickets on, makes tasks that mend what was found, and asks for a person.
+
+    Args:
+        first_pause: Seconds before evidence that changed again is looked at again; the next pauses double.
+    """
 
     def __init__(
         self,
-        db: DatabaseService,
         phases: PhaseService,
         queue: TaskQueueService,
         requests: ReviewRequests,
         contexts: ContextService,
+        *,
+        first_pause: float = 15.0,
     ) -> None:
-        self.db = db
+        self.db = requests.db
+        self.first_pause = first_pause
         self.contexts = contexts
         self.gates = phases.gates
         self.phases = phases
@@ -81,6 +89,7 @@ class Consequences:
         The gate's last verdict counts, which may be a later one. One that is stale is followed by another
         review, and where one is open already nothing is made or blocked before that has ended. What failed is
         looked at again once: a workspace that never holds still must not keep its findings from being mended.
+        What passed is looked at again as often as the policy has attempts; then a person is asked.
         """
         asked = self.gates.find_result(review_id)
         if asked is None or not _is_to_follow(asked):
@@ -116,8 +125,7 @@ class Consequences:
             return Next.REVIEW_AGAIN
         match follows:
             case Next.ADVANCE if not current or not self._advance(session, place, last):
-                self.requests.again(session, last)
-                return Next.REVIEW_AGAIN
+                return self._once_more(session, place, last, policy)
             case Next.FIX:
                 self._fix(session, last, policy, fixes + 1)
             case Next.BLOCK:
@@ -140,6 +148,17 @@ class Consequences:
         if gates.open_one(connection, verdict.ticket_id, verdict.phase_id) is not None:
             return True
         return not current and asked.cause != Cause.EVIDENCE_CHANGED
+
+    def _once_more(
+        self, session: Session, place: Place, verdict: PhaseGateResult, policy: PhasePolicy
+    ) -> Next:
+        times = reviews.count_restless(driver_connection(session), verdict.ticket_id, verdict.phase_id)
+        if (later := once_more(times, policy, self.first_pause)) is not None:
+            self.requests.again(session, verdict, delay=later.seconds)
+            return Next.REVIEW_AGAIN
+        why = restless_reason(policy.phase, times + 1)
+        self.phases.carry_out(session, verdict.ticket_id, place, Move(Phase.BLOCKED, why, AUTOMATIC))
+        return Next.BLOCK
 
     def _advance(self, session: Session, place: Place, verdict: PhaseGateResult) -> bool:
         phase = parse_phase(verdict.phase_id)

@@ -192,7 +192,8 @@ class DurableReviews:
             return self._over(desk.review_id)
         review, measured = self._review(desk.taken), Measured.from_dict(kept)
         given = self.stages.read(review.question)
-        if not self._holds(review, given, measured):
+        # Who asked meanwhile asked about what is there now.
+        if not self._holds(review, given, measured) or not self.stages.stands(review, given, measured):
             return _state(State.CHANGED)
         said = measured.unjudged if judged is None else Judged.from_dict(judged["told"], judged["findings"])
         if measured.same_as is None:

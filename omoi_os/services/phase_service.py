@@ -242,8 +242,8 @@ class PhaseService:
             self.contexts.update_ticket_context(ticket_id, transition.from_phase, session=session)
         if self.generator is not None and transition.to_phase in WORK_PHASES:
             self.generator.generate_phase_tasks(ticket_id, transition.to_phase, session=session)
-        if self.requests is not None and transition.from_phase is Phase.BLOCKED:
-            self.requests.phase_resumed(session, ticket_id, transition.to_phase)
+        if self.requests is not None:  # all may have been done before the ticket came
+            self.requests.phase_entered(session, ticket_id, transition.to_phase)
         return transition
 
     def _take_back(self, session: Session, ticket_id: str, over: Sequence[Phase]) -> None:

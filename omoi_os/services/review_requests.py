@@ -138,10 +138,10 @@ class ReviewRequests:
         In the transaction that completed it, with the ticket locked: of two last tasks one is later. So it is
         if all that is left has failed for good; the failures themselves are looked for by `at_dead_ends`.
         """
-        if not self.phase_resumed(session, task.ticket_id, task.phase_id):
+        if not self.phase_entered(session, task.ticket_id, task.phase_id):
             self._at_dead_end(session, task.ticket_id, task.phase_id)
 
-    def phase_resumed(self, session: Session, ticket_id: str, phase_id: str) -> bool:
+    def phase_entered(self, session: Session, ticket_id: str, phase_id: str) -> bool:
         """Ask for a review if nothing is left to do in a phase; with the ticket, which is in it, locked.
 
         Returns:
@@ -165,9 +165,15 @@ class ReviewRequests:
             found = dead_ends.find(connection, phases, _DEAD_ENDS)
         return sum(self._ask_at_dead_end(ticket, phase) for ticket, phase in found)
 
-    def again(self, session: Session, review: PhaseGateResult) -> PhaseGateResult:
-        """Ask for a review of what changed since one that is to be followed."""
-        return self._ask_by_itself(session, review.ticket_id, review.phase_id, Cause.EVIDENCE_CHANGED)
+    def again(self, session: Session, review: PhaseGateResult, *, delay: float = 0.0) -> PhaseGateResult:
+        """Ask for a review of what changed since one that is to be followed.
+
+        Args:
+            delay: Seconds before it begins, if nobody else asked for one.
+        """
+        return self._ask_by_itself(
+            session, review.ticket_id, review.phase_id, Cause.EVIDENCE_CHANGED, delay=delay
+        )
 
     def enqueue(
         self, session: Session, review: PhaseGateResult, *, judges: bool = False, delay: float = 0.0
@@ -291,9 +297,9 @@ class ReviewRequests:
         return True
 
     def _ask_by_itself(
-        self, session: Session, ticket_id: str, phase_id: str, cause: Cause
+        self, session: Session, ticket_id: str, phase_id: str, cause: Cause, *, delay: float = 0.0
     ) -> PhaseGateResult:
-        wanted = reviews.ReviewRequest(ticket_id, phase_id, AUTOMATIC, cause, carry_on=True)
+        wanted = reviews.ReviewRequest(ticket_id, phase_id, AUTOMATIC, cause, carry_on=True, delay=delay)
         return self._ask(session, wanted)
 
     def _wants_all_tasks(self, phase_id: str) -> bool:
@@ -316,8 +322,8 @@ class ReviewRequests:
         # Whoever said the same at the same moment has asked by now, and perhaps was answered.
         if key is not None and (kept := idempotency.find(connection, key.name)) is not None:
             return self._of_key(key, kept)
-        review, _ = reviews.request(connection, wanted)
-        self.enqueue(session, review)
+        review, new = reviews.request(connection, wanted)
+        self.enqueue(session, review, delay=wanted.delay if new else 0.0)
         if key is not None:
             idempotency.keep(connection, key.name, key.request, review.id)
         return review

@@ -28,9 +28,12 @@ _ALL: Final = "SELECT * FROM phase_gate_results"
 _REQUEST: Final = """
 INSERT INTO phase_gate_results
     (id, ticket_id, phase_id, gate_status, validated_by, requested_at, cause, carry_on, force, stage,
-     workflow_id)
+     workflow_id, waits_for, retry_at)
 VALUES (%(id)s::text, %(ticket)s::text, %(phase)s::text, 'pending', %(by)s::text, clock_timestamp(),
-        %(cause)s::text, %(carry_on)s::boolean, %(force)s::boolean, 'queued', %(id)s::text || ':0')
+        %(cause)s::text, %(carry_on)s::boolean, %(force)s::boolean,
+        CASE WHEN %(delay)s::float8 > 0 THEN 'waiting' ELSE 'queued' END, %(id)s::text || ':0',
+        CASE WHEN %(delay)s::float8 > 0 THEN %(cause)s::text END,
+        clock_timestamp() + make_interval(secs => nullif(%(delay)s::float8, 0)))
 ON CONFLICT (ticket_id, phase_id) WHERE gate_status = 'pending' DO UPDATE
 SET carry_on = phase_gate_results.carry_on OR excluded.carry_on,
     force = phase_gate_results.force OR excluded.force,
@@ -119,6 +122,15 @@ WHERE ticket_id = %(ticket)s AND phase_id = %(phase)s AND starts_with(generation
                              WHERE ticket_id = %(ticket)s AND to_phase = %(phase)s), '-infinity')
 """
 
+_RESTLESS: Final = """
+SELECT count(*) FROM phase_gate_results
+WHERE ticket_id = %(ticket)s AND phase_id = %(phase)s
+  AND cause = 'evidence_changed' AND gate_status <> 'pending'
+  AND seq > coalesce((SELECT max(seq) FROM phase_gate_results
+                      WHERE ticket_id = %(ticket)s AND phase_id = %(phase)s
+                        AND cause IS DISTINCT FROM 'evidence_changed'), 0)
+"""
+
 _RENEW: Final = """
 UPDATE phase_gate_results
 SET workflow_id = %(workflow)s::text,
@@ -148,7 +160,11 @@ ORDER BY seq DESC LIMIT %(limit)s
 
 @dataclass(frozen=True, slots=True)
 class ReviewRequest:
-    """A review to be asked for; see `PhaseGateResult`."""
+    """A review to be asked for; see `PhaseGateResult`.
+
+    Attributes:
+        delay: Seconds before a new one begins.
+    """
 
     ticket_id: str
     phase_id: str
@@ -156,6 +172,7 @@ class ReviewRequest:
     cause: Cause
     carry_on: bool = False
     force: bool = False
+    delay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +202,7 @@ def request(connection: Connection[TupleRow], asked: ReviewRequest) -> tuple[Pha
             "cause": asked.cause.value,
             "carry_on": asked.carry_on,
             "force": asked.force,
+            "delay": asked.delay,
         },
     )
     assert review is not None  # noqa: S101 - it is made or changed
@@ -302,6 +320,12 @@ def mark_followed(connection: Connection[TupleRow], review_id: str) -> None:
 def count_fixes(connection: Connection[TupleRow], ticket_id: str, phase_id: str, key: str) -> int:
     """Tasks that mend what reviews found, since the ticket came to the phase; `key` begins their keys."""
     row = connection.execute(_FIXES, {"ticket": ticket_id, "phase": phase_id, "key": key}).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def count_restless(connection: Connection[TupleRow], ticket_id: str, phase_id: str) -> int:
+    """The gate's last reviews that were asked for because the one before did not hold any more."""
+    row = connection.execute(_RESTLESS, {"ticket": ticket_id, "phase": phase_id}).fetchone()
     return 0 if row is None else int(row[0])
 
 

@@ -106,7 +106,8 @@ class InlineReviews:
         self, review: Review, opened: PhaseGateResult | None, *, judges: bool = True
     ) -> PhaseGateResult:
         for _ in range(ATTEMPTS):
-            if (result := self._record(review, self._decision(review, opened, judges=judges))) is not None:
+            decision = self._decision(review, opened, judges=judges)
+            if decision is not None and (result := self._record(review, decision)) is not None:
                 return result
             if opened is not None and not self._has(opened):
                 with self.stages.db.single_statements() as connection:
@@ -120,8 +121,12 @@ class InlineReviews:
         with self.stages.db.single_statements() as connection:
             return self._running(connection, review)
 
-    def _decision(self, review: Review, opened: PhaseGateResult | None, *, judges: bool) -> Decision:
-        """Measure, decide by the rules, and ask the judge about what they leave open."""
+    def _decision(self, review: Review, opened: PhaseGateResult | None, *, judges: bool) -> Decision | None:
+        """Measure, decide by the rules, and ask the judge about what they leave open.
+
+        Returns:
+            None where the workspace changed meanwhile: who asked since asked about what is there now.
+        """
         stages = self.stages
         given = stages.read(review.question)
         name = opened.id if opened is not None else new_id()
@@ -133,6 +138,8 @@ class InlineReviews:
                 judged = stages.judge(review, given, measured, source)
             else:
                 raise _JudgeIsNeeded
+        if not stages.stands(review, given, measured):
+            return None
         return stages.decision(review, given, measured, judged, opened)
 
     def _record(

@@ -180,6 +180,10 @@ class ReviewStages:
         ground = ground_now(review.policy, given, review.terms.base, self.store)
         return self.inputs(review.policy, given, ground)
 
+    def stands(self, review: Review, given: gates.GateInput, measured: Measured) -> bool:
+        """Whether the workspace still is what was measured; takes as long as reading it."""
+        return measured.ground == ground_now(review.policy, given, review.terms.base, self.store)
+
     def judge_terms(self, policy: PhasePolicy) -> JudgeTerms:
         return JudgeTerms() if self.judging is None else self.judging.terms(policy.judge)
 
