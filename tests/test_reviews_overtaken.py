@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,19 @@ from omoi_os.bootstrap import Services, services_on
 from omoi_os.domain.judging import Opinion, no_opinion
 from omoi_os.domain.phases import Move
 from omoi_os.domain.reviews import Next
+from omoi_os.domain.verdict import decide as verdict_of
+from omoi_os.models import PhaseGateResult
 from omoi_os.models.phases import Phase
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.engine import Job, NoEngine
+from omoi_os.services.gate.inline import InlineReviews
 from omoi_os.services.review_requests import Asked
 from omoi_os.settings import Settings
+from omoi_os.store import gates, reviews
+from tests.evidence_texts import REQUIREMENTS
 from tests.phase_tickets import attach
 from tests.test_consequences import PHASE, attach_text, decide, fixes, place, worked_off
-from tests.test_durable_reviews import MET, OneJudge, run, steps_of, taken, waiting, with_judge
+from tests.test_durable_reviews import MET, OneJudge, in_workspace, run, steps_of, taken, waiting, with_judge
 
 OUTAGE = no_opinion("unavailable", "nobody answers", can_retry=True)
 
@@ -103,6 +109,68 @@ def test_who_is_interrupted_here_gives_the_review_back(services: Services) -> No
     assert (now.gate_status, now.runner, now.carry_on) == ("pending", None, True)
     judge.before = lambda: None
     assert run(steps, taken(steps, review.id, judges=True))["gate_status"] == "passed"
+
+
+def test_a_review_that_takes_longer_than_its_lease_stays_with_its_process(services: Services) -> None:
+    judge = OneJudge()
+    ticket = worked_off(services)
+    with_judge(services, judge)
+    services.gates.inline = InlineReviews(services.gates.stages, lease=0.4)
+    others: list[PhaseGateResult] = []
+
+    def long_since() -> None:
+        time.sleep(1)
+        assert services.requests.end_abandoned() == 0
+        others.append(services.gates.validate_gate(ticket, PHASE))
+
+    judge.before = long_since
+    services.requests.cancel(waiting(services, ticket).id, cancelled_by="person")
+    decided = services.gates.validate_gate(ticket, PHASE)
+    assert (decided.gate_status, len(judge.asked)) == ("passed", 1)
+    assert [(other.id, other.gate_status) for other in others] == [(decided.id, "pending")]
+
+
+def test_a_review_of_a_lost_process_ends_without_anybody_asking(services: Services) -> None:
+    ticket = worked_off(services)
+    services.requests.cancel(waiting(services, ticket).id, cancelled_by="person")
+    lost = opened(services, ticket, lease=0.1)
+    assert services.housekeeping.sweep().abandoned == 0
+    time.sleep(0.2)
+    assert services.housekeeping.sweep().abandoned == 1
+    ended = services.requests.find(lost)
+    assert (ended.gate_status, (ended.validation_result or {})["code"]) == (
+        "inconclusive",
+        "review_abandoned",
+    )
+
+
+@pytest.mark.parametrize("asked", [Asked("ada"), Asked("ada", carry_on=True)])
+def test_who_asks_for_a_review_of_another_process_does_not_lose_it_with_that(
+    services: Services, workspace: Path, asked: Asked
+) -> None:
+    (workspace / "docs").mkdir()
+    (workspace / "docs" / "requirements.md").write_text(REQUIREMENTS)
+    ticket = in_workspace(services, workspace)
+    services.requests.cancel(waiting(services, ticket).id, cancelled_by="person")
+    lost = opened(services, ticket, lease=0.1)
+    answer = services.requests.validate(ticket, PHASE, asked)
+    assert (answer.id, answer.gate_status, answer.carry_on) == (lost, "pending", asked.carry_on)
+    time.sleep(0.2)
+    assert services.housekeeping.sweep().abandoned == 0
+    with services.db.single_statements() as connection:
+        (stray,) = reviews.strays(connection, older=0.0, after=0, limit=10)
+    assert stray.id == lost
+    assert services.requests.find(decide(services, ticket)).gate_status == "passed"
+
+
+def opened(services: Services, ticket: str, *, lease: float) -> str:
+    """A review that another process began, and that nobody else asked for."""
+    question = gates.GateQuestion(ticket, PHASE, ())
+    with services.db.single_statements() as connection:
+        unused = gates.Decision(question, verdict_of([]), "other", None)
+        found = gates.open_review(connection, question, "other", lease, unused)
+    assert found is not None
+    return found.id
 
 
 def test_a_verdict_that_is_reached_here_is_followed_by_the_workers(services: Services) -> None:

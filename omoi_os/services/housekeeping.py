@@ -1,6 +1,7 @@
 """What happens without anybody asking.
 
-Late tasks end, failed ones return, silent agents are given up, and where nobody can go on a review says so.
+Late tasks end, failed ones return, silent agents are given up, reviews of lost processes end, and where
+nobody can go on a review says so.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Swept:
     blocked: int
     forgotten_agents: int = 0
     dead_ends: int = 0
+    abandoned: int = 0
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
@@ -46,7 +48,8 @@ class Housekeeping:
     """Any number of processes may keep house on one database: each thing happens once.
 
     Args:
-        requests: Asks for reviews of phases whose work failed for good; None asks for none.
+        requests: Ends reviews of lost processes, and asks for those of phases whose work failed for good;
+            None does neither.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Housekeeping:
             retried=_until_done(self.queue.retry_failed_tasks),
             blocked=_until_done(self.queue.fail_blocked_tasks),
             forgotten_agents=_until_done(self.agents.forget_agents),
+            abandoned=_until_done(self.requests.end_abandoned) if self.requests is not None else 0,
             dead_ends=_until_done(self.requests.at_dead_ends) if self.requests is not None else 0,
         )
 

@@ -23,7 +23,7 @@ from omoi_os.models.phase_gate_artifact import PhaseGateArtifact
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.services.database import DatabaseService, driver_connection
 from omoi_os.services.gate.ground import Ground
-from omoi_os.services.gate.inline import InlineReviews, judging_seconds
+from omoi_os.services.gate.inline import ATTEMPTS, InlineReviews
 from omoi_os.services.gate.judged import Judging
 from omoi_os.services.gate.stages import ReviewStages, ReviewTerms
 from omoi_os.services.policies import PolicyService
@@ -33,8 +33,11 @@ from omoi_os.store import collection, gates, phases, tickets
 __all__ = ["PHASE_GATE_REQUIREMENTS", "PhaseGateService", "ReviewTerms"]
 
 
-LEASE_SECONDS: Final = 900.0
-"""All readers of all attempts together are bounded well below."""
+LEASE_SECONDS: Final = 60.0
+"""For which a review in the process of whoever asks outlives that process."""
+
+_MEASURING: Final = 900.0
+"""Seconds; all readers of all attempts together are bounded well below."""
 
 USUAL: Final = ReviewTerms()
 
@@ -47,7 +50,7 @@ class PhaseGateService:
     Args:
         policies: The policy in force; the built-in one if left out.
         snapshots: Folder of the snapshots that reviews read; a temporary one if left out.
-        lease: Seconds after which somebody else may take over a review that asks no judge.
+        lease: Seconds after which somebody else may take over a review whose process was lost.
         judging: Asked where the rules leave a gate open; without it they decide alone.
     """
 
@@ -216,7 +219,8 @@ class PhaseGateService:
 
     def longest_review(self, phase_id: str) -> float:
         """Seconds that one review of a phase may take, with its judges."""
-        return self.inline.lease + judging_seconds(self.policies.of(parse_phase(phase_id)))
+        judge = self.policies.of(parse_phase(phase_id)).judge
+        return _MEASURING + ATTEMPTS * judge.judges * judge.limits.wall_clock_seconds
 
     def find_result(self, result_id: str) -> PhaseGateResult | None:
         """The verdict, or the open review, of that id."""

@@ -25,7 +25,7 @@ from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.models.task import Task
 from omoi_os.services.database import DatabaseService, driver_connection
 from omoi_os.services.engine import JUDGING, REVIEWS, Engine, Job, NoEngine
-from omoi_os.services.gate.record import without_evidence
+from omoi_os.services.gate.record import ABANDONED, without_evidence
 from omoi_os.services.paging import check_limit, read_place
 from omoi_os.services.phase_gate import PhaseGateService, ReviewTerms
 from omoi_os.services.tickets import LONGEST_ID, check_id, no_ticket
@@ -44,8 +44,8 @@ CANCELLED: Final = Finding(
 AUTOMATIC: Final = "omoi"
 """Who asks where nobody does."""
 
-_DEAD_ENDS: Final = 100
-"""Phases whose work failed that are looked at in one go."""
+_AT_ONCE: Final = 100
+"""Phases whose work failed, or reviews whose process was lost, that are looked at in one go."""
 
 _URGENCY: Final = {priority.value: place for place, priority in enumerate(Priority, start=1)}
 
@@ -162,8 +162,17 @@ class ReviewRequests:
         """
         phases = [phase for phase in PHASE_GATE_REQUIREMENTS if self._wants_all_tasks(phase)]
         with self.db.single_statements() as connection:
-            found = dead_ends.find(connection, phases, _DEAD_ENDS)
+            found = dead_ends.find(connection, phases, _AT_ONCE)
         return sum(self._ask_at_dead_end(ticket, phase) for ticket, phase in found)
+
+    def end_abandoned(self) -> int:
+        """End reviews whose process was lost, and that nobody else asked for; returns how many."""
+        verdict, details = without_evidence(ABANDONED)
+        with self.db.single_statements() as connection:
+            return sum(
+                gates.end_abandoned(connection, ticket, phase, verdict, details)
+                for ticket, phase in gates.find_abandoned(connection, _AT_ONCE)
+            )
 
     def again(self, session: Session, review: PhaseGateResult, *, delay: float = 0.0) -> PhaseGateResult:
         """Ask for a review of what changed since one that is to be followed.
@@ -271,7 +280,7 @@ class ReviewRequests:
         review = self.gates.stages.review(ticket_id, wanted.phase_id, terms)
         result = self.gates.inline.verdict_of_rules(review, hand_over)
         if result.gate_status == GateStatus.PENDING and _wants_more(asked, result):
-            # Somebody else's, who has it: what is wanted beyond it must not be lost.
+            # Somebody else's, who has it and may be lost with it: what is wanted must not be lost.
             return hand_over(None)
         return result
 
@@ -392,4 +401,5 @@ def _key(ticket_id: str, phase_id: str | None, asked: Asked) -> _Key | None:
 
 
 def _wants_more(asked: Asked, running: PhaseGateResult) -> bool:
-    return (asked.carry_on and not running.carry_on) or (asked.force and not running.force)
+    is_known = running.requested_at is not None
+    return not is_known or (asked.carry_on and not running.carry_on) or (asked.force and not running.force)

@@ -125,6 +125,16 @@ FROM tickets WHERE id = %(ticket)s::text
 ON CONFLICT (ticket_id, phase_id) WHERE gate_status = 'pending' DO NOTHING
 """
 
+_RENEW_LEASE: Final = """
+UPDATE phase_gate_results SET lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+WHERE id = %(id)s AND gate_status = 'pending' AND run = %(run)s AND lease_until IS NOT NULL
+"""
+
+_ABANDONED: Final = """
+FROM phase_gate_results
+WHERE gate_status = 'pending' AND lease_until < clock_timestamp() AND requested_at IS NULL
+"""
+
 _END_ABANDONED: Final = f"""
 WITH ended AS (
     UPDATE phase_gate_results
@@ -356,12 +366,36 @@ def open_review(
     waiting = open_one(connection, question.ticket_id, question.phase_id)
     if waiting is not None and waiting.requested_at is not None:
         return reviews.take(connection, waiting.id, id_, lease=lease, stage=Stage.MEASURING)
-    ended = {
-        "result": msgspec.json.encode(abandoned.details).decode(),
-        "reasons": [finding.sentence() for finding in abandoned.verdict.blocking],
-    }
-    connection.execute(_END_ABANDONED, question.parameters() | ended)
+    end_abandoned(connection, question.ticket_id, question.phase_id, abandoned.verdict, abandoned.details)
     return find_result(connection, id_) if connection.execute(_OPEN_REVIEW, values).rowcount else None
+
+
+def renew_lease(connection: Connection[TupleRow], opened: PhaseGateResult, lease: float) -> bool:
+    """Keep an open review for so many seconds more; False where it is not its runner's any more."""
+    values = {"id": opened.id, "run": opened.run, "lease": lease}
+    return bool(connection.execute(_RENEW_LEASE, values).rowcount)
+
+
+def find_abandoned(connection: Connection[TupleRow], limit: int) -> list[tuple[str, str]]:
+    """Tickets and phases of open reviews whose lease ran out, and that nobody but their runner wanted."""
+    return connection.execute(f"SELECT ticket_id, phase_id {_ABANDONED} LIMIT %s", [limit]).fetchall()
+
+
+def end_abandoned(
+    connection: Connection[TupleRow],
+    ticket_id: str,
+    phase_id: str,
+    verdict: Verdict,
+    details: Mapping[str, Any],
+) -> bool:
+    """End the gate's open review if its lease ran out, and nobody but its runner wanted it."""
+    values = {
+        "ticket": ticket_id,
+        "phase": phase_id,
+        "result": msgspec.json.encode(details).decode(),
+        "reasons": [finding.sentence() for finding in verdict.blocking],
+    }
+    return bool(connection.execute(_END_ABANDONED, values).rowcount)
 
 
 def work_left(connection: Connection[TupleRow], ticket_id: str, phase_id: str) -> WorkLeft:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
+import psycopg
+import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
+from sqlalchemy.exc import SQLAlchemyError
 
-from omoi_os.domain.policy import PhasePolicy
 from omoi_os.domain.reviews import Tried, again
 from omoi_os.domain.verdict import GateStatus
 from omoi_os.models.base import new_id
@@ -22,9 +26,12 @@ from omoi_os.services.tickets import no_ticket
 from omoi_os.store import gates, reviews, tickets
 from omoi_os.store.gates import Decision, GateInput
 
+log = structlog.get_logger(__name__)
+
 ATTEMPTS: Final = 3
 """Reviews of one gate before evidence that changes all the time makes it inconclusive."""
 
+_SHORTEST_BEAT: Final = 0.05
 
 type HandOver = Callable[[PhaseGateResult | None], PhaseGateResult]
 """Has a judge asked elsewhere: about the review that was opened here, or about none."""
@@ -39,7 +46,7 @@ class InlineReviews:
     """Decides gates while the caller waits.
 
     Attributes:
-        lease: Seconds after which somebody else may take over a review that asks no judge.
+        lease: Seconds after which somebody else may take over a review whose process was lost.
     """
 
     stages: ReviewStages
@@ -78,20 +85,41 @@ class InlineReviews:
         """A review that takes long: there is a row of it from its beginning, and no second one."""
         verdict, details = without_evidence(ABANDONED)
         ended = Decision(review.question, verdict, review.terms.validated_by, None, details)
-        judges = otherwise is None and self.stages.asks(review)
-        lease = self.lease + (judging_seconds(review.policy) if judges else 0)
+        by = review.terms.validated_by
         with self.stages.db.single_statements() as connection:
-            opened = gates.open_review(connection, review.question, review.terms.validated_by, lease, ended)
+            opened = gates.open_review(connection, review.question, by, self.lease, ended)
             if opened is None:
                 return self._running(connection, review)
         try:
-            return self._attempts(review, opened, judges=otherwise is None)
+            with self._lease_of(opened):
+                return self._attempts(review, opened, judges=otherwise is None)
         except _JudgeIsNeeded:
             assert otherwise is not None  # noqa: S101 - else a judge is asked here
             return otherwise(opened)
         except BaseException:
             self._record(review, replace(ended, review_id=opened.id, run=opened.run), abandoned=True)
             raise
+
+    @contextmanager
+    def _lease_of(self, opened: PhaseGateResult) -> Iterator[None]:
+        """Renew it while the block runs, which may take as long as it takes; a lost process is soon known."""
+        done = threading.Event()
+        thread = threading.Thread(target=self._renew, args=[opened, done], name="review-lease")
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _renew(self, opened: PhaseGateResult, done: threading.Event) -> None:
+        while not done.wait(max(self.lease / 4, _SHORTEST_BEAT)):
+            try:
+                with self.stages.db.single_statements() as connection:
+                    if not gates.renew_lease(connection, opened, self.lease):
+                        return
+            except (SQLAlchemyError, psycopg.Error) as error:  # the next beat may be in time
+                log.warning("lease_not_renewed", review_id=opened.id, error=type(error).__name__)
 
     def _running(self, connection: Connection[TupleRow], review: Review) -> PhaseGateResult:
         question = review.question
@@ -179,8 +207,3 @@ def _goes_on(now: PhaseGateResult, review: Review, decision: Decision, *, abando
     can_retry = bool((decision.details.get("judge") or {}).get("can_retry"))
     tried, code = Tried(now.attempt, now.waits), decision.verdict.code
     return abandoned or again(code, tried, review.policy, 1.0, can_retry=can_retry) is not None
-
-
-def judging_seconds(policy: PhasePolicy) -> float:
-    """How long the judges of one review may take."""
-    return ATTEMPTS * policy.judge.judges * policy.judge.limits.wall_clock_seconds
