@@ -140,8 +140,10 @@ def test_what_is_done_meanwhile_is_told(ran: Ran) -> None:
     assert any("a review of design is judging" in line for line in shown)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("seen", ["home/pg/PG_VERSION", "workspace/docs/requirements.md"])
+@pytest.mark.parametrize(
+    ("number", "seen"),
+    [(signal.SIGINT, "workspace/docs/requirements.md"), (signal.SIGTERM, "home/pg/PG_VERSION")],
+)
 def test_a_demo_that_is_interrupted_leaves_nothing_behind(
     tmp_path: Path, number: signal.Signals, seen: str
 ) -> None:
