@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from omoi_os.bootstrap import Services, services_on
 from omoi_os.domain.inputs import digest_of
+from omoi_os.domain.judging import Opinion, no_opinion
 from omoi_os.domain.reviews import Cause
 from omoi_os.errors import (
     IdempotencyKeyReused,
@@ -25,14 +26,15 @@ from omoi_os.errors import (
 from omoi_os.models import PhaseGateResult, Ticket
 from omoi_os.models.phases import Phase
 from omoi_os.services.database import DatabaseService, driver_connection
+from omoi_os.services.durable_reviews import DurableReviews
 from omoi_os.services.engine import Job
 from omoi_os.services.gate.record import without_evidence
 from omoi_os.services.review_requests import CANCELLED, Asked
 from omoi_os.settings import Settings
 from omoi_os.store import idempotency, reviews, tickets
 from tests.phase_tickets import attach, ready_ticket
-from tests.test_consequences import PHASE, attach_text, place, worked_off
-from tests.test_durable_reviews import OneJudge, run, steps_of, taken, waiting, with_judge
+from tests.test_consequences import PHASE, attach_text, hand_in, place, worked_off
+from tests.test_durable_reviews import MET, OneJudge, run, steps_of, taken, waiting, with_judge
 from tests.workers import until
 
 ADA = Asked("ada")
@@ -189,6 +191,69 @@ def test_the_most_urgent_ticket_is_reviewed_first(services: Services) -> None:
     low, critical = engine.jobs
     assert critical.priority < low.priority
     assert critical.priority == 1
+
+
+# Reviews that wait for their next attempt
+
+
+OUTAGE = no_opinion("unavailable", "nobody answers", can_retry=True)
+
+
+def put_off(services: Services, judge: OneJudge) -> tuple[DurableReviews, PhaseGateResult]:
+    """A review that waits for a model that did not answer."""
+    steps, ticket = with_judge(services, judge), worked_off(services)
+    judge.answer = OUTAGE
+    run(steps, taken(steps, waiting(services, ticket).id, judges=True))
+    judge.answer = Opinion((MET,))
+    later = waiting(services, ticket)
+    assert (later.stage, later.retry_at is None) == ("waiting", False)
+    return steps, later
+
+
+@pytest.mark.parametrize("door", ["request", "validate"])
+@pytest.mark.parametrize("force", [False, True])
+def test_a_person_who_asks_for_a_review_that_waits_has_it_tried_at_once(
+    services: Services, door: str, force: bool
+) -> None:
+    engine = Remembers()
+    services.requests.engine = engine
+    steps, later = put_off(services, OneJudge())
+    ask = getattr(services.requests, door)
+    now = ask(later.ticket_id, None, Asked("ada", force=force))
+    assert (now.id, now.stage, now.retry_at, now.runner) == (later.id, "queued", None, None)
+    assert (engine.jobs[-1].id, engine.jobs[-1].delay) == (now.workflow_id, 0)
+    assert now.workflow_id not in [job.id for job in engine.jobs[:-1]]
+    # The delayed workflow still comes: before the new one, and after it.
+    assert comes_late(services, steps, later) == "lost"
+    assert place(services, later.ticket_id) == PHASE
+    assert run(steps, taken(steps, later.id, judges=True))["gate_status"] == "passed"
+    assert comes_late(services, steps, later) == "lost"
+    assert place(services, later.ticket_id) == Phase.DESIGN
+
+
+def comes_late(services: Services, steps: DurableReviews, former: PhaseGateResult) -> str:
+    """What a workflow finds whose review goes on under another name."""
+    desk = steps.take(former.id, str(former.workflow_id), judges=True)
+    assert (desk.taken, desk.early) == (None, False)
+    found = run(steps, desk)["state"]
+    services.consequences.follow(former.id)
+    return str(found)
+
+
+def test_what_asks_by_itself_leaves_a_review_waiting(services: Services) -> None:
+    _, later = put_off(services, OneJudge())
+    hand_in(services, later.ticket_id)
+    now = waiting(services, later.ticket_id)
+    assert (now.stage, now.retry_at, now.workflow_id) == ("waiting", later.retry_at, later.workflow_id)
+
+
+def test_a_key_said_again_wakes_nothing(services: Services) -> None:
+    judge, keyed = OneJudge(), Asked("ada", key="once")
+    steps, later = put_off(services, judge)
+    services.requests.request(later.ticket_id, None, keyed)
+    judge.answer = OUTAGE
+    run(steps, taken(steps, later.id, judges=True))
+    assert services.requests.request(later.ticket_id, None, keyed).stage == "waiting"
 
 
 # Validation

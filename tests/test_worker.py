@@ -20,6 +20,7 @@ from omoi_os.models import PhaseGateResult
 from omoi_os.models.phases import Phase
 from omoi_os.models.worker_lease import WorkerLease
 from omoi_os.services.database import DatabaseService
+from omoi_os.services.durable_reviews import FAILED, DurableReviews
 from omoi_os.services.engine import NoEngine
 from omoi_os.services.review_requests import Asked
 from omoi_os.settings import Settings
@@ -108,6 +109,22 @@ def test_a_review_whose_workflow_was_deleted_is_found(services: Services) -> Non
         lost = {"workflow_id": "no-such-workflow", "runner": "no-such-workflow", "run": 1}
         session.execute(update(PhaseGateResult).values(lost))
     until(lambda: place(services, ticket) == Phase.DESIGN)
+
+
+def test_a_review_that_waits_is_done_when_somebody_asks_and_its_delayed_workflow_finds_nothing(
+    services: Services,
+) -> None:
+    with unattended(services):
+        ticket = worked_off(services)
+    (review,) = services.requests.list(ticket_id=ticket).reviews
+    steps = DurableReviews(services.gates.stages, services.requests, first_pause=6.0)
+    steps.give_up(steps.take(review.id, review.workflow_id or "", judges=False), FAILED)
+    late = services.requests.find(review.id).workflow_id or ""
+    services.requests.request(ticket, None, Asked("ada"))
+    until(lambda: place(services, ticket) == Phase.DESIGN)
+    assert [flow.status for flow in DBOS.list_workflows(workflow_ids=[late])] == ["DELAYED"]
+    assert DBOS.retrieve_workflow(late).get_result() == "lost"
+    assert len(services.requests.list(ticket_id=ticket, phase_id=PHASE).reviews) == 1
 
 
 def test_a_verdict_that_nothing_followed_is_followed(services: Services) -> None:

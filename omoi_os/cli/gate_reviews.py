@@ -37,8 +37,8 @@ def request(
 ) -> int:
     """Have a gate reviewed by a worker. It survives this command, and any worker.
 
-    A review of the gate that is pending already is the answer; what is asked for here is added to it. Exit
-    code 8 says that it is not decided yet.
+    A review of the gate that is pending already is the answer; what is asked for here is added to it, and
+    if it waits for its next attempt, it is tried at once. Exit code 8 says that it is not decided yet.
 
     Parameters
     ----------

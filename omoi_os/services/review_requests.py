@@ -15,7 +15,7 @@ from omoi_os import faults
 from omoi_os.domain.inputs import digest_of
 from omoi_os.domain.phases import parse_phase, phase_at_work
 from omoi_os.domain.policy import PHASE_GATE_REQUIREMENTS
-from omoi_os.domain.reviews import Cause
+from omoi_os.domain.reviews import Cause, Stage
 from omoi_os.domain.statuses import Priority
 from omoi_os.domain.verdict import Finding, GateStatus, Outcome
 from omoi_os.errors import IdempotencyKeyReused, InvalidInput, NotFound, ReviewOver
@@ -88,6 +88,8 @@ class ReviewRequests:
 
     def request(self, ticket_id: str, phase_id: str | None, asked: Asked) -> PhaseGateResult:
         """Have a gate reviewed by a worker; one that is asked for or runs already is the answer.
+
+        One that waits for its next attempt is tried at once.
 
         Args:
             phase_id: None for the phase in which the ticket is now; if it is blocked, the one it came from.
@@ -332,6 +334,9 @@ class ReviewRequests:
         if key is not None and (kept := idempotency.find(connection, key.name)) is not None:
             return self._of_key(key, kept)
         review, new = reviews.request(connection, wanted)
+        # Whoever asks in person knows why another attempt may help now.
+        if wanted.cause is Cause.REQUEST and review.stage == Stage.WAITING:
+            review = reviews.let_go(connection, review) or review
         self.enqueue(session, review, delay=wanted.delay if new else 0.0)
         if key is not None:
             idempotency.keep(connection, key.name, key.request, review.id)

@@ -90,11 +90,13 @@ WHERE id = %(id)s::text AND gate_status = 'pending' AND run = %(run)s AND runner
 RETURNING *
 """
 
-# Its workflow may have come by meanwhile, and have left.
+# Its workflow may have come by meanwhile, and have left, or may still come: it has no business here any more.
 _LET_GO: Final = """
 UPDATE phase_gate_results
-SET runner = NULL, lease_until = NULL, stage = 'queued', takes = 0, workflow_id = id || ':' || run
+SET runner = NULL, lease_until = NULL, stage = 'queued', takes = 0, retry_at = NULL, run = run + 1,
+    workflow_id = id || ':' || (run + 1)
 WHERE id = %(id)s::text AND gate_status = 'pending' AND run = %(run)s
+RETURNING *
 """
 
 _END: Final = """
@@ -264,9 +266,12 @@ def hand_on(connection: Connection[TupleRow], review: PhaseGateResult) -> PhaseG
     return fetch_one(connection, PhaseGateResult, _HAND_ON, _next_workflow(review))
 
 
-def let_go(connection: Connection[TupleRow], review: PhaseGateResult) -> None:
-    """Give a review back that was taken: anybody may take it now."""
-    connection.execute(_LET_GO, {"id": review.id, "run": review.run})
+def let_go(connection: Connection[TupleRow], review: PhaseGateResult) -> PhaseGateResult | None:
+    """Put a review that was taken, or waits for its next attempt, back into the queue, under a new workflow.
+
+    None where somebody else has taken it.
+    """
+    return fetch_one(connection, PhaseGateResult, _LET_GO, {"id": review.id, "run": review.run})
 
 
 def _next_workflow(review: PhaseGateResult) -> dict[str, Any]:
