@@ -27,6 +27,7 @@ from omoi_os.services.tickets import NewTicket, TicketService
 from omoi_os.settings import Settings
 from tests.evidence_texts import REQUIREMENTS
 from tests.test_consequences import PHASE, attach_text, hand_in, worked_off
+from tests.test_verdict_binding import told
 
 MET = Finding("judge.covers_ticket", Outcome.PASS, "judge_met", "it does", "that it does")
 
@@ -240,6 +241,7 @@ def test_a_review_that_loses_every_process_ends(services: Services) -> None:
     assert taken(steps, review.id).taken is None
     ended = services.requests.find(review.id)
     assert (ended.gate_status, (ended.validation_result or {})["code"]) == ("inconclusive", "review_crashes")
+    assert told(services.db) == [("inconclusive", "review_crashes")]
 
 
 def test_an_attempt_that_raises_is_tried_again_and_ends_too(services: Services) -> None:
@@ -248,6 +250,7 @@ def test_an_attempt_that_raises_is_tried_again_and_ends_too(services: Services) 
     states = [steps.give_up(taken(steps, review.id), FAILED)["state"] for n in range(3)]
     assert states == ["handed_on", "handed_on", "decided"]
     assert services.requests.find(review.id).gate_status == "inconclusive"
+    assert told(services.db) == [("inconclusive", "review_failed")]
 
 
 def test_restless_evidence_is_an_attempt(services: Services) -> None:

@@ -699,10 +699,19 @@ def test_a_validation_is_two_statements_however_much_there_is(
     assert sum(word in ("Query", "Bind") for word in sent) == 2, sent
 
 
+@pytest.mark.parametrize(
+    ("artifacts", "status", "code"),
+    [(GOOD[Phase.TESTING], "passed", None), ({}, "failed", "artifact_missing")],
+)
 def test_a_verdict_is_recorded_with_its_event(
-    gate_service: PhaseGateService, make_ticket: MakeTicket, db_service: DatabaseService
+    gate_service: PhaseGateService,
+    make_ticket: MakeTicket,
+    db_service: DatabaseService,
+    artifacts: dict[str, Content],
+    status: str,
+    code: str | None,
 ) -> None:
-    ticket = make_ticket(Phase.TESTING, GOOD[Phase.TESTING])
+    ticket = make_ticket(Phase.TESTING, artifacts)
     result = gate_service.validate_gate(ticket, Phase.TESTING)
     with db_service.get_session() as session:
         told = session.scalars(select(Event).where(Event.event_type == "gate.decided")).one()
@@ -710,7 +719,8 @@ def test_a_verdict_is_recorded_with_its_event(
         assert told.payload == {
             "result_id": result.id,
             "phase_id": "PHASE_TESTING",
-            "gate_status": "passed",
+            "gate_status": status,
+            "code": code,
         }
 
 

@@ -107,7 +107,7 @@ WITH result AS ({write}), recorded AS (
     INSERT INTO events (id, event_type, entity_type, entity_id, payload, created_at)
     SELECT %(event)s::text, 'gate.decided', 'ticket', %(ticket)s::text,
            jsonb_build_object('result_id', %(id)s::text, 'phase_id', %(phase)s::text,
-                              'gate_status', %(status)s::text),
+                              'gate_status', %(status)s::text, 'code', %(code)s::text),
            validated_at
     FROM result
 )
@@ -145,7 +145,8 @@ WITH ended AS (
 )
 INSERT INTO events (id, event_type, entity_type, entity_id, payload, created_at)
 SELECT gen_random_uuid()::text, 'gate.decided', 'ticket', %(ticket)s::text,
-       jsonb_build_object('result_id', id, 'phase_id', %(phase)s::text, 'gate_status', gate_status),
+       jsonb_build_object('result_id', id, 'phase_id', %(phase)s::text, 'gate_status', gate_status,
+                          'code', %(code)s::text),
        validated_at
 FROM ended
 """  # noqa: S608
@@ -310,6 +311,7 @@ def record_result(connection: Connection[TupleRow], decision: Decision) -> Phase
         "id": decision.review_id or new_id(),
         "event": new_id(),
         "status": decision.verdict.status.value,
+        "code": decision.verdict.code,
         "result": msgspec.json.encode(decision.details).decode(),
         "by": decision.decided_by,
         "reasons": reasons,
@@ -392,6 +394,7 @@ def end_abandoned(
     values = {
         "ticket": ticket_id,
         "phase": phase_id,
+        "code": verdict.code,
         "result": msgspec.json.encode(details).decode(),
         "reasons": [finding.sentence() for finding in verdict.blocking],
     }

@@ -301,8 +301,7 @@ def end(
     }
     ended = fetch_one(connection, PhaseGateResult, _END, values)
     if ended is not None:
-        told = {"result_id": ended.id, "phase_id": ended.phase_id, "gate_status": ended.gate_status}
-        tell(connection, "gate.decided", "ticket", ended.ticket_id, told)
+        _tell(connection, "gate.decided", ended, {"gate_status": ended.gate_status, "code": verdict.code})
     return ended
 
 
