@@ -131,6 +131,25 @@ def test_without_a_worker_a_request_stands_and_says_what_to_do(run: Run, db_serv
     assert "neither a review nor a ticket" in run("gate", "wait", "nobody", code=2).stderr
 
 
+def test_reviews_of_all_tickets_are_listed_by_status(run: Run, db_service: DatabaseService) -> None:
+    assert "Nothing was reviewed yet" in run("gate", "history", code=0).stdout
+    tickets = [ready_ticket(db_service, PHASE) for _ in range(2)]
+    cancelled, pending = (
+        json.loads(run("gate", "request", ticket, "--json", code=8).stdout)["result_id"] for ticket in tickets
+    )
+    run("gate", "cancel", cancelled, code=0)
+    listed = run("gate", "history", "--status", "pending", code=0).stdout
+    assert (pending in listed, tickets[1] in listed, cancelled in listed) == (True, True, False)
+    (kept,) = json.loads(run("gate", "history", "--status", "inconclusive", "--json", code=0).stdout)[
+        "reviews"
+    ]
+    assert (kept["id"], kept["ticket_id"]) == (cancelled, tickets[0])
+    of_one = run("gate", "history", tickets[0], "--status", "pending", code=0).stdout
+    assert "There is no such review" in of_one
+    assert "inconclusive" in run("gate", "history", "--status", "done", code=2).stderr
+    assert "no ticket" in run("gate", "history", "nobody", code=2).stderr
+
+
 def test_what_is_asked_for_before_there_was_a_worker_is_done_by_the_first_one(empty_database: str) -> None:
     """The engine's tables cannot be made in the transaction that asks: that would wait for itself."""
     with doors(empty_database, Settings()) as services:

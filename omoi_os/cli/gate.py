@@ -28,7 +28,7 @@ _REVIEWS = {
     "request": "Have a gate reviewed by a worker. It survives this command, and any worker.",
     "wait": "Show how far a review is until it is decided, and then its verdict.",
     "cancel": "End a review that is not decided; its judge is stopped.",
-    "history": "List the reviews of a ticket: why, how often tried, and what came of them.",
+    "history": "List the reviews of a ticket, or of all: why, how often tried, and what came of them.",
 }
 for name, said in _REVIEWS.items():
     app.command(f"omoi_os.cli.gate_reviews:{name}", name=name, help=said)

@@ -91,22 +91,42 @@ def cancel(review_id: str, /, *, as_json: AsJson = False) -> int:
 
 
 def history(
-    ticket_id: str, /, *, limit: Limit = 50, cursor: str | None = None, as_json: AsJson = False
+    ticket_id: str | None = None,
+    /,
+    *,
+    status: GateStatus | None = None,
+    limit: Limit = 50,
+    cursor: str | None = None,
+    as_json: AsJson = False,
 ) -> int:
-    """List all reviews of a ticket, the newest first; `omoi gate show` tells what one of them found."""
+    """List reviews, the newest first; `omoi gate show` tells what one of them found.
+
+    Parameters
+    ----------
+    ticket_id
+        The ticket; all tickets if left out.
+    status
+        Only those that are so; pending ones are not decided yet.
+    cursor
+        Continue where an earlier list ended.
+    """
     with opened(read_settings()) as services:
-        services.tickets.get(ticket_id)
-        page = services.requests.list(ticket_id=ticket_id, limit=limit, cursor=cursor)
+        if ticket_id is not None:
+            services.tickets.get(ticket_id)
+        page = services.requests.list(ticket_id=ticket_id, status=status, limit=limit, cursor=cursor)
     rows = [ReviewRow.model_validate(review) for review in page.reviews]
     if as_json:
         print_json(ReviewList(reviews=rows, next_cursor=page.next_cursor))
         return Exit.PASSED
     out = console()
     if not rows:
-        out.print("Nothing was reviewed yet.")
+        out.print("There is no such review." if status else "Nothing was reviewed yet.")
         return Exit.PASSED
     names = ("when", "phase", "status", "cause", "tries", "code", "review")
-    print_rows(out, names, map(_cells, rows), whole=True)
+    if ticket_id is None:
+        print_rows(out, ("ticket", *names), ((row.ticket_id, *_cells(row)) for row in rows), whole=True)
+    else:
+        print_rows(out, names, map(_cells, rows), whole=True)
     print_more(out, page.next_cursor)
     return Exit.PASSED
 

@@ -28,7 +28,8 @@ def worker(
     """Do the reviews that phases, people and programs ask for; run as many workers as you like.
 
     Workers share the database that OMOI_DATABASE_URL names, or the embedded one of this machine. SIGTERM and
-    Ctrl-C let a worker finish what it has begun, for 30 seconds; what is left then, another one does.
+    Ctrl-C let a worker finish what it has begun, for OMOI_DRAIN_SECONDS (30); what is left then, another
+    one does.
 
     Parameters
     ----------
