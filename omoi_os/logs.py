@@ -12,14 +12,25 @@ import structlog
 
 _SECRET_NAME: Final = re.compile(r"(?i)(password|passwd|secret|token|api[_-]?key|authorization|cookie)")
 _SECRET_TEXT: Final = re.compile(
-    r"(?i)(?P<before>://[^/\s:@]*:|bearer\s+|(?:password|secret|token|api[_-]?key)\s*[=:]\s*)[^\s@'\",;&]+"
+    r"(?i)(?P<before>bearer\s+|(?:password|secret|token|api[_-]?key)\s*[=:]\s*)[^\s@'\",;&]+"
 )
+# All that follows is read in any case: a text without the "@" takes no longer.
+_ADDRESS: Final = re.compile(r"(?P<user>://(?!\[[\da-fA-F:.]+\])[^/\s:]*:)(?P<rest>\S+)")
+_PORT: Final = re.compile(r"\d{1,5}\b")
 HIDDEN: Final = "[redacted]"
 
 
 def redact(text: str) -> str:
     """`text` without passwords in addresses, bearer tokens and values of telling names."""
-    return _SECRET_TEXT.sub(lambda match: match["before"] + HIDDEN, text)
+    return _SECRET_TEXT.sub(lambda match: match["before"] + HIDDEN, _ADDRESS.sub(_without_password, text))
+
+
+def _without_password(address: re.Match[str]) -> str:
+    """A password may have any character in it, so it ends at the last "@", which may have been cut off."""
+    user, rest = address["user"], address["rest"]
+    if "@" in rest:
+        return f"{user}{HIDDEN}@{rest.rpartition('@')[2]}"
+    return address[0] if _PORT.match(rest) else user + HIDDEN
 
 
 def redact_json[Value](value: Value, clean: Callable[[str], str] = redact) -> Value:
