@@ -27,6 +27,7 @@ from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.models import PhaseGateResult
 from omoi_os.models.phases import Phase
 from omoi_os.services.database import DatabaseService
+from omoi_os.services.phase_service import Move
 from omoi_os.services.review_requests import Asked
 from omoi_os.settings import Settings
 from omoi_os.store import schema
@@ -180,6 +181,26 @@ def test_a_worker_does_what_is_asked_for_and_the_exit_code_is_the_verdicts(
     (review,) = served.requests.list(ticket_id=still).reviews
     assert (review.carry_on, review.followed_at) == (False, None)
     assert place(served, still) == PHASE
+
+
+def test_whoever_asks_about_a_blocked_ticket_is_told_how_it_goes_on(
+    run: Run, db_service: DatabaseService, served: Services
+) -> None:
+    ticket = ready_ticket(db_service, PHASE)
+    how = f"blocked; `omoi ticket move {ticket} requirements` goes on"
+    run("gate", "request", ticket, "--no-carry-on", "--wait", "60", code=0)
+    assert how not in shown(run("gate", "status", ticket, code=0))
+    served.phases.move(ticket, Move(Phase.BLOCKED, "wait", "ada"))
+    passed = shown(run("gate", "request", ticket, "--wait", "60", code=0))
+    assert "PASSED" in passed
+    assert passed.endswith(f"The ticket is {how}.")
+    assert how in shown(run("gate", "status", ticket, code=0))
+    run("ticket", "move", ticket, "requirements", code=0)
+    assert how not in shown(run("gate", "wait", ticket, code=0))
+
+
+def shown(said: Said) -> str:
+    return " ".join(said.stdout.split())
 
 
 def test_a_terminal_shows_a_line_that_changes(

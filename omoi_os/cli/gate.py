@@ -14,12 +14,22 @@ from omoi_os.api.schemas.gates import GateStatusOut, TicketWaiver, TicketWaivers
 from omoi_os.api.schemas.reviews import RunningReview
 from omoi_os.bootstrap import Services
 from omoi_os.cli.exits import Exit, exit_for
-from omoi_os.cli.lists import AsJson, actor, moment, print_fields, print_json, print_rows, short_phase
+from omoi_os.cli.lists import (
+    AsJson,
+    actor,
+    blocked,
+    moment,
+    print_fields,
+    print_json,
+    print_rows,
+    short_phase,
+)
 from omoi_os.cli.opening import opened, read_settings
 from omoi_os.cli.show import console, print_development, print_plain, print_verdict, progress, visible
 from omoi_os.errors import InvalidInput
 from omoi_os.judge.transcript import Transcript
 from omoi_os.models.gate_waiver import GateWaiver
+from omoi_os.models.ticket import Ticket
 from omoi_os.services.phase_gate import ReviewTerms
 from omoi_os.services.waivers import NewWaiver
 
@@ -45,15 +55,17 @@ def status(ticket_id: str, /, *, phase: PhaseName = None, as_json: AsJson = Fals
     with opened(read_settings()) as services:
         asked = _phase(services, ticket_id, phase)
         state = GateStatusOut(**services.gates.check_gate_requirements(ticket_id, asked))
+        ticket = services.tickets.get(ticket_id)
     if as_json:
         print_json(state)
     else:
-        _print_status(console(), asked, state)
+        _print_status(console(), ticket, asked, state)
     return Exit.NO_VERDICT if state.stale else exit_for(state.gate_status)
 
 
-def _print_status(out: Console, phase: str, state: GateStatusOut) -> None:
+def _print_status(out: Console, ticket: Ticket, phase: str, state: GateStatusOut) -> None:
     fields = (
+        ("ticket", blocked(ticket)),
         ("phase", short_phase(phase)),
         ("verdict", f"{state.validation_status}{' (stale)' if state.stale else ''}"),
         ("review", "" if state.review is None else _pending(state.review)),

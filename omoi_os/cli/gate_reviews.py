@@ -13,7 +13,7 @@ from omoi_os.api.schemas.reviews import ReviewList, ReviewRow
 from omoi_os.bootstrap import Services
 from omoi_os.cli.exits import Exit, exit_for
 from omoi_os.cli.following import follow, how_far
-from omoi_os.cli.lists import AsJson, Limit, actor, print_json, print_more, print_rows, short_phase
+from omoi_os.cli.lists import AsJson, Limit, actor, blocked, print_json, print_more, print_rows, short_phase
 from omoi_os.cli.opening import opened, read_settings
 from omoi_os.cli.show import console, print_plain, print_verdict
 from omoi_os.domain.verdict import GateStatus
@@ -153,13 +153,20 @@ def _review(services: Services, named: str) -> PhaseGateResult | None:
 
 
 def _told(services: Services, review: PhaseGateResult, *, as_json: bool) -> int:
-    out = console()
     if as_json:
         print_plain(answer_of(review).model_dump_json(indent=2))
-    elif review.gate_status == GateStatus.PENDING:
+    else:
+        _print(services, review)
+    return exit_for(review.gate_status)
+
+
+def _print(services: Services, review: PhaseGateResult) -> None:
+    out = console()
+    if review.gate_status == GateStatus.PENDING:
         now = how_far(review, alone=services.fleet.look().is_stuck)
         out.print(Text(f"PENDING: the review of {short_phase(review.phase_id)}: {now}.", "bold"))
         out.print(Text(f"omoi gate wait {review.id}", "dim"), soft_wrap=True)
     else:
         print_verdict(out, review)
-    return exit_for(review.gate_status)
+    if (how := blocked(services.tickets.get(review.ticket_id))) is not None:
+        out.print(Text(f"The ticket is {how}.", "bold"), soft_wrap=True)

@@ -17,6 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from omoi_os.cli.show import print_plain, visible
+from omoi_os.domain.phases import Phase, allowed_moves
+from omoi_os.models.ticket import Ticket
 
 LEAST_REST: Final = 16
 """Columns without which the last column of a table cannot be read."""
@@ -108,6 +110,14 @@ def moment(value: datetime) -> str:
 def short_phase(phase_id: str) -> str:
     """A phase as people type it."""
     return phase_id.removeprefix("PHASE_").lower()
+
+
+def blocked(ticket: Ticket) -> str | None:
+    """How a blocked ticket goes on, as a clause; None for any other."""
+    back = allowed_moves(Phase.BLOCKED, ticket.previous_phase_id)
+    if ticket.phase_id != Phase.BLOCKED or not back:
+        return None
+    return f"blocked; `omoi ticket move {ticket.id} {short_phase(back[0])}` goes on"
 
 
 def print_more(out: Console, cursor: str | None) -> None:

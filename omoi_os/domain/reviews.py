@@ -214,8 +214,9 @@ def restless_reason(phase: Phase, times: int) -> str:
 
 
 def blocked_reason(phase: Phase, reasons: Sequence[str], *, iterations: int) -> str:
-    """Why a ticket waits for a person, in a few lines."""
+    """Why a ticket waits for a person, in a few lines, and how it goes on."""
     what, which = ("review", "It") if iterations == 1 else ("reviews", "The last one")
     head = f"{iterations} {what} of {phase.name.lower()} failed, so a person is needed. {which} found:"
     more = [f"(and {len(reasons) - 3} more)"] if len(reasons) > 3 else []
-    return " ".join([head, *reasons[:3], *more])
+    then = f"Mend it, then move the ticket back to {phase.name.lower()}: that asks for a review."
+    return " ".join([head, *reasons[:3], *more, then])
