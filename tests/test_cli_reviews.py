@@ -23,6 +23,7 @@ import pytest
 from omoi_os.bootstrap import Services
 from omoi_os.cli import main
 from omoi_os.cli.following import how_far
+from omoi_os.domain.reviews import Stage
 from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.models import PhaseGateResult
 from omoi_os.models.phases import Phase
@@ -30,7 +31,7 @@ from omoi_os.services.database import DatabaseService
 from omoi_os.services.phase_service import Move
 from omoi_os.services.review_requests import Asked
 from omoi_os.settings import Settings
-from omoi_os.store import schema
+from omoi_os.store import reviews, schema
 from tests.command import COMMAND, environment
 from tests.phase_tickets import attach, new_ticket, ready_ticket
 from tests.test_consequences import PHASE, fixes, place
@@ -197,6 +198,19 @@ def test_whoever_asks_about_a_blocked_ticket_is_told_how_it_goes_on(
     assert how in shown(run("gate", "status", ticket, code=0))
     run("ticket", "move", ticket, "requirements", code=0)
     assert how not in shown(run("gate", "wait", ticket, code=0))
+
+
+def test_a_move_whose_gate_is_being_reviewed_says_so_and_how_to_wait(
+    run: Run, db_service: DatabaseService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = ready_ticket(db_service, PHASE)
+    monkeypatch.setenv("OMOI_JUDGE_MODEL", "openai/nobody")
+    review = json.loads(run("gate", "request", ticket, "--json", code=8).stdout)["result_id"]
+    with db_service.single_statements() as connection:
+        assert reviews.take(connection, review, "somebody", lease=60, stage=Stage.MEASURING)
+    refused = run("ticket", "move", ticket, "design", code=8).stdout
+    assert "NOT MOVED: the gate of PHASE_REQUIREMENTS is being reviewed" in refused
+    assert f"omoi gate wait {review}\n" in refused
 
 
 def shown(said: Said) -> str:

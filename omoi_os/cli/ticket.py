@@ -31,7 +31,7 @@ from omoi_os.cli.lists import (
 from omoi_os.cli.opening import opened, read_settings
 from omoi_os.cli.show import console, print_plain, progress, visible
 from omoi_os.domain.phases import Transition
-from omoi_os.errors import GateClosed, InvalidInput
+from omoi_os.errors import GateClosed, GateUnderReview, InvalidInput
 from omoi_os.models.phase_history import PhaseHistory
 from omoi_os.models.ticket import Ticket
 from omoi_os.services.context_summarizer import MAX_TOKENS
@@ -176,8 +176,8 @@ def move(
     """Move a ticket to another phase.
 
     A forward move reviews the gate of the phase that is left. Where it is closed, the reasons are told and
-    the exit code is 1, or 3 where it is inconclusive. 4 says that there is no way from here to there, or
-    that somebody else moved the ticket at the same moment.
+    the exit code is 1, or 3 where it is inconclusive, or 8 where somebody else reviews it just now. 4 says
+    that there is no way from here to there, or that somebody else moved the ticket at the same moment.
 
     Parameters
     ----------
@@ -204,6 +204,10 @@ def _refused(closed: GateClosed, *, as_json: bool) -> int:
         print_plain(json.dumps({"moved": False, "exit_code": int(code), **closed.facts}, indent=2))
         return code
     out = console()
+    if isinstance(closed, GateUnderReview):
+        out.print(Text(f"NOT MOVED: {visible(closed.message)}", "bold"), soft_wrap=True)
+        out.print(Text(f"omoi gate wait {closed.facts['result_id']}", "dim"), soft_wrap=True)
+        return code
     out.print(Text("NOT MOVED: the gate is closed.", "bold red"))
     reasons = closed.facts["blocking_reasons"]
     for sentence in reasons if isinstance(reasons, list) else []:
