@@ -213,6 +213,18 @@ def test_a_move_whose_gate_is_being_reviewed_says_so_and_how_to_wait(
     assert f"omoi gate wait {review}\n" in refused
 
 
+def test_a_stale_verdict_is_none_unless_the_next_one_is_on_its_way(
+    run: Run, db_service: DatabaseService
+) -> None:
+    ticket = ready_ticket(db_service, PHASE)
+    run("gate", "validate", ticket, code=0)
+    run("gate", "status", ticket, code=0)
+    attach(db_service, ticket, PHASE, good=False)
+    assert "(stale)" in run("gate", "status", ticket, code=5).stdout
+    run("gate", "request", ticket, code=8)
+    assert "(stale)" in run("gate", "status", ticket, code=8).stdout
+
+
 def shown(said: Said) -> str:
     return " ".join(said.stdout.split())
 

@@ -50,7 +50,8 @@ type PhaseName = Annotated[str | None, Parameter(help="The phase; the ticket's c
 def status(ticket_id: str, /, *, phase: PhaseName = None, as_json: AsJson = False) -> int:
     """Show the last verdict of a gate, whether it still holds, and what is missing.
 
-    The exit code is that of the verdict; 5 where there is none, or it is stale.
+    The exit code is that of the verdict; 8 while a review is pending, and else 5 where there is none, or it
+    is stale.
     """
     with opened(read_settings()) as services:
         asked = _phase(services, ticket_id, phase)
@@ -60,7 +61,7 @@ def status(ticket_id: str, /, *, phase: PhaseName = None, as_json: AsJson = Fals
         print_json(state)
     else:
         _print_status(console(), ticket, asked, state)
-    return Exit.NO_VERDICT if state.stale else exit_for(state.gate_status)
+    return Exit.NO_VERDICT if state.stale and state.review is None else exit_for(state.gate_status)
 
 
 def _print_status(out: Console, ticket: Ticket, phase: str, state: GateStatusOut) -> None:
