@@ -114,7 +114,7 @@ def services_on(
     gates = PhaseGateService(db, policies=policies, snapshots=settings.snapshots, judging=judging)
     requests = ReviewRequests(db, gates, engine=engine(db) if engine is not None else None)
     queue = TaskQueueService(db, completions=requests)
-    generator = TaskGeneratorService(db, queue)
+    generator = TaskGeneratorService(db, queue, contexts=contexts)
     phases = PhaseService(
         db,
         generator=generator,

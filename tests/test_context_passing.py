@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -425,3 +426,52 @@ def test_a_move_that_is_rolled_back_leaves_the_context_as_it_was(
     with pytest.raises(TemplateInvalid):
         services.phases.move(ticket, Move(Phase.DESIGN, "demo", "operator", force=True))
     assert services.contexts.get_ticket_context(ticket) == ({}, None)
+
+
+def decided(db: DatabaseService, ticket_id: str, phase: Phase, decision: str) -> None:
+    complete(db, ticket_id, phase, {"decisions": [decision]})
+
+
+def told_to(services: Services, ticket_id: str, phase: Phase) -> str:
+    """What the newest task of a phase is told of earlier phases."""
+    tasks = services.queue.list_tasks(TaskFilter(ticket_id=ticket_id, phase_id=phase)).tasks
+    description = max(tasks, key=attrgetter("created_at")).description or ""
+    return description.partition("What earlier phases hand on:\n")[2]
+
+
+def test_tasks_are_told_what_earlier_phases_hand_on_and_nothing_of_later_or_older_visits(
+    services: Services, db_service: DatabaseService
+) -> None:
+    ticket = new_ticket(db_service, Phase.IMPLEMENTATION)
+    decided(db_service, ticket, Phase.IMPLEMENTATION, "OLD impl")
+    services.phases.move(ticket, Move(Phase.TESTING, "on", "operator", force=True))
+    decided(db_service, ticket, Phase.TESTING, "OLD testing: lock is wrong")
+    services.phases.move(ticket, Move(Phase.IMPLEMENTATION, "regression", "operator"))
+    decided(db_service, ticket, Phase.IMPLEMENTATION, "NEW impl: no lock")
+    services.phases.move(ticket, Move(Phase.TESTING, "on", "operator", force=True))
+    told = told_to(services, ticket, Phase.TESTING)
+    assert "NEW impl: no lock" in told
+    assert "OLD" not in told
+    judged = services.contexts.get_context_for_phase(ticket, Phase.TESTING)
+    assert told == services.contexts.summarize_context(judged)
+
+
+def test_a_ticket_that_goes_far_back_tells_its_tasks_nothing_of_what_it_went_back_over(
+    services: Services, db_service: DatabaseService
+) -> None:
+    ticket = new_ticket(db_service, Phase.DESIGN)
+    for phase, after in ((Phase.DESIGN, Phase.IMPLEMENTATION), (Phase.IMPLEMENTATION, Phase.TESTING)):
+        decided(db_service, ticket, phase, f"OLD {phase}")
+        services.phases.move(ticket, Move(after, "on", "operator", force=True))
+    services.phases.move(ticket, Move(Phase.REQUIREMENTS, "back", "operator", force=True))
+    assert told_to(services, ticket, Phase.REQUIREMENTS) == ""
+    decided(db_service, ticket, Phase.REQUIREMENTS, "NEW scope")
+    services.phases.move(ticket, Move(Phase.DESIGN, "on", "operator", force=True))
+    told = told_to(services, ticket, Phase.DESIGN)
+    assert "NEW scope" in told
+    assert "OLD" not in told
+    template = {"task_type": "extra", "description_template": "More"}
+    with db_service.get_session() as session:
+        held = session.get_one(Ticket, ticket)
+    extra = services.generator.generate_task_from_template(held, template, phase_id=Phase.REQUIREMENTS)
+    assert extra.description == "More"

@@ -96,6 +96,27 @@ class ContextService:
         phases = {phase.value: gathered[phase] for phase in before if not is_empty(gathered[phase])}
         return {"ticket_id": ticket_id, "target_phase": target.value, "phases": phases}
 
+    def summary_for_phase(self, ticket_id: str, target_phase: str, *, session: Session | None = None) -> str:
+        """What is stored of the phases before `target_phase`, summed up as long as the policy allows.
+
+        Raises:
+            NotFound, UnknownPhase: As `aggregate_phase_context`.
+        """
+        if session is None:
+            with self.db.get_session() as own:
+                return self.summary_for_phase(ticket_id, target_phase, session=own)
+        connection = driver_connection(session)
+        before = self._before(connection, ticket_id, parse_phase(target_phase))
+        without = [phase for phase in Phase if phase not in before]
+        if (stored := contexts.read_summary(connection, ticket_id, without)) is None:
+            raise no_ticket(ticket_id)
+        summary, context = stored
+        if context is None:
+            return summary or ""
+        phases = {name: value for name, value in context["phases"].items() if name not in without}
+        earlier = {**context, "phases": phases}
+        return self.summarize_context(earlier, self._terms(earlier).max_tokens)
+
     def update_ticket_context(self, ticket_id: str, phase_id: str, *, session: Session | None = None) -> bool:
         """Merge what a phase hands on into the ticket's context, and sum it up; all of it or nothing.
 

@@ -24,6 +24,7 @@ from omoi_os.models.base import new_id
 from omoi_os.models.task import Task
 from omoi_os.models.task_template import TaskTemplate
 from omoi_os.models.ticket import Ticket
+from omoi_os.services.context_service import ContextService
 from omoi_os.services.database import DatabaseService, driver_connection
 from omoi_os.services.task_queue import TaskQueueService
 from omoi_os.services.task_templates import PHASE_TASK_TEMPLATES
@@ -38,11 +39,19 @@ class TaskGeneratorService:
 
     Args:
         db: None for a generator that only shows the built-in templates.
+        contexts: Tell tasks what earlier phases hand on; by default in the built-in policy's words.
     """
 
-    def __init__(self, db: DatabaseService | None, queue: TaskQueueService | None) -> None:
+    def __init__(
+        self,
+        db: DatabaseService | None,
+        queue: TaskQueueService | None,
+        *,
+        contexts: ContextService | None = None,
+    ) -> None:
         self._db = db
         self._queue = queue
+        self._contexts = contexts
 
     @property
     def db(self) -> DatabaseService:
@@ -57,6 +66,11 @@ class TaskGeneratorService:
         if self._queue is None:
             raise TypeError("this generator was made without a queue")
         return self._queue
+
+    @property
+    def contexts(self) -> ContextService:
+        """What earlier phases hand on."""
+        return self._contexts or ContextService(self.db)
 
     def generate_phase_tasks(
         self, ticket_id: str, phase_id: str, *, session: Session | None = None
@@ -86,8 +100,12 @@ class TaskGeneratorService:
         if ticket is None:
             raise no_ticket(ticket_id)
         visit = visit_of(phase, ticket.phase_id, rows.moves(session, ticket_id))
-        tasks = _new_tasks(ticket, phase, _in_force(session, phase), visit)
-        return self.queue.enqueue_many(tasks, session=session) if tasks else []
+        if not (templates := _in_force(session, phase)):
+            return []
+        handed_on = self.contexts.summary_for_phase(ticket_id, phase, session=session)
+        return self.queue.enqueue_many(
+            _new_tasks(ticket, phase, templates, visit, handed_on), session=session
+        )
 
     def generate_task_from_template(
         self,
@@ -113,7 +131,7 @@ class TaskGeneratorService:
             ticket.id,
             phase,
             read.task_type,
-            _describe(ticket, phase, read),
+            _describe(ticket, phase, read, self.contexts.summary_for_phase(ticket.id, phase)),
             read.priority,
             dependencies,
             capabilities=read.capabilities,
@@ -187,7 +205,9 @@ def _read(row: TaskTemplate) -> Template:
         ) from None
 
 
-def _new_tasks(ticket: Ticket, phase: Phase, templates: Sequence[Template], visit: int) -> list[NewTask]:
+def _new_tasks(
+    ticket: Ticket, phase: Phase, templates: Sequence[Template], visit: int, handed_on: str
+) -> list[NewTask]:
     ids = {template.task_type: new_id() for template in templates}
     return [
         NewTask(
@@ -195,7 +215,7 @@ def _new_tasks(ticket: Ticket, phase: Phase, templates: Sequence[Template], visi
             ticket_id=ticket.id,
             phase_id=phase,
             task_type=template.task_type,
-            description=_describe(ticket, phase, template),
+            description=_describe(ticket, phase, template, handed_on),
             priority=template.priority,
             depends_on=tuple(ids[needed] for needed in template.depends_on),
             capabilities=template.capabilities,
@@ -205,14 +225,14 @@ def _new_tasks(ticket: Ticket, phase: Phase, templates: Sequence[Template], visi
     ]
 
 
-def _describe(ticket: Ticket, phase: Phase, template: Template) -> str:
+def _describe(ticket: Ticket, phase: Phase, template: Template, handed_on: str) -> str:
     variables = {
         "ticket_title": ticket.title,
         "ticket_description": ticket.description or "",
         "ticket_priority": ticket.priority,
         "phase": phase.value,
     }
-    return describe(template, variables, ticket.context_summary)
+    return describe(template, variables, handed_on)
 
 
 def _row(phase: Phase, template: Template, created_at: datetime) -> TaskTemplate:

@@ -92,6 +92,21 @@ def read_context(
     return None if row is None else (row[0], row[1])
 
 
+def read_summary(
+    connection: Connection[TupleRow], ticket_id: str, without: Sequence[str]
+) -> tuple[str | None, dict[str, Any] | None] | None:
+    """The ticket's summary, and its context where that tells of a phase that is to be left out.
+
+    None where there is no ticket.
+    """
+    row = connection.execute(
+        """SELECT context_summary, CASE WHEN context -> 'phases' ?| %(without)s::text[] THEN context END
+           FROM tickets WHERE id = %(ticket)s""",
+        {"ticket": ticket_id, "without": list(without)},
+    ).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
 def keep(
     connection: Connection[TupleRow],
     ticket_id: str,

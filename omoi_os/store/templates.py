@@ -12,10 +12,8 @@ from omoi_os.models.ticket import Ticket
 
 def hold_ticket(session: Session, ticket_id: str) -> Ticket | None:
     """The ticket, which nobody else can move, or make tasks for, until the commit."""
-    # A context can be megabytes, and only its summary is read here.
-    columns = load_only(
-        Ticket.title, Ticket.description, Ticket.phase_id, Ticket.priority, Ticket.context_summary
-    )
+    # A context can be megabytes.
+    columns = load_only(Ticket.title, Ticket.description, Ticket.phase_id, Ticket.priority)
     query = select(Ticket).where(Ticket.id == ticket_id).options(columns)
     return session.scalars(query.with_for_update(key_share=True)).one_or_none()
 
