@@ -22,6 +22,7 @@ from omoi_os.models import PhaseGateArtifact, Task, Ticket
 from omoi_os.models.phases import Phase
 from omoi_os.services.database import DatabaseService
 from omoi_os.settings import Settings
+from omoi_os.utils.tokens import Tokens
 from tests.agent_runs import KEY, always, load_library
 from tests.command import omoi
 from tests.evidence_texts import REQUIREMENTS
@@ -141,6 +142,27 @@ def test_a_judged_pass_goes_through_http_to_the_model_and_back(door: Open, ticke
     )  # nothing is paid twice
     shown = api.client.get(f"/api/v1/gate-results/{said['result_id']}").json()
     assert shown["gate_status"] == "passed"
+
+
+def test_a_full_summary_of_earlier_phases_reaches_the_judge_whole(
+    door: Open, ticket: str, db_service: DatabaseService
+) -> None:
+    with db_service.get_session() as session:
+        session.add(
+            Task(
+                ticket_id=ticket,
+                phase_id=Phase.BACKLOG,
+                task_type="think",
+                status="completed",
+                result={"decisions": " ".join(map(str, range(3_500)))},  # cut to the last token
+            )
+        )
+    api = door(answers("met"))
+    assert api.validate(ticket)["gate_status"] == "passed"
+    told = api.server.requests[-1].text().partition("earlier phases\n")[2].partition(">>>")[0]
+    assert 3_940 < Tokens().count(told) < 4_000
+    assert re.search(r"\n\(left out: 0 of 1 items; cut: 1; .*\)\n[0-9a-f]{16}$", told)
+    assert "are left out here" not in api.server.requests[-1].text()
 
 
 def test_the_transcript_says_what_was_asked_and_answered_and_no_key(door: Open, ticket: str) -> None:

@@ -32,9 +32,14 @@ from omoi_os.utils.tokens import Tokens
 MOST_ARTIFACT_TOKENS: Final = 24_000
 """Every call of the model sends them again; the files can be read with the tools."""
 
+CONTEXT_TOKENS: Final = 4_000
+"""Of what earlier phases hand on, with its fence."""
+
+FENCE_TOKENS: Final = 50
+"""The lines of a fence take less: 38 were measured, and a nonce is 16 characters."""
+
 _REST: Final = "`read_file` shows them"
 _TICKET_TOKENS: Final = 4_000
-_CONTEXT_TOKENS: Final = 4_000
 _MEASURED_TOKENS: Final = 4_000
 _CLAIMS_TOKENS: Final = 8_000
 
@@ -106,7 +111,7 @@ class Examiner:
             ticket=self._fenced("ticket", ticket, fence, _TICKET_TOKENS),
             phase=question.phase.name.lower(),
             phase_words=self.prompts.phase_words(question.phase).strip(),
-            context=self._fenced("earlier phases", question.context, fence, _CONTEXT_TOKENS),
+            context=self._fenced("earlier phases", question.context, fence, CONTEXT_TOKENS),
             measured=self._fenced("measured", measured, fence, _MEASURED_TOKENS),
             artifacts=[item.text for item in packed.texts],
             absent=self._absent(question, fence),

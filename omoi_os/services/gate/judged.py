@@ -14,6 +14,7 @@ from omoi_os.domain.judging import Opinion
 from omoi_os.domain.policy import JudgeMode, JudgePolicy, PhasePolicy
 from omoi_os.domain.verdict import Finding, Outcome, Severity
 from omoi_os.evidence.snapshot import Snapshot
+from omoi_os.judge.examine import CONTEXT_TOKENS, FENCE_TOKENS
 from omoi_os.services.calibration import CalibrationService
 from omoi_os.services.context_service import ContextService
 from omoi_os.services.gate.ground import wanted
@@ -21,7 +22,7 @@ from omoi_os.services.judge_question import Ground, Told, question_of
 from omoi_os.services.judging import Asking, Judge, should_judge
 from omoi_os.store.gates import GateInput
 
-CONTEXT_TOKENS: Final = 4_000
+_CONTEXT_TOKENS: Final = CONTEXT_TOKENS - FENCE_TOKENS
 NOT_CALIBRATED: Final = Finding(
     "judge",
     Outcome.UNKNOWN,
@@ -155,7 +156,7 @@ class Judging:
         return Told(
             title=given.title,
             description=given.description,
-            context=self.contexts.summarize_context(context, CONTEXT_TOKENS),
+            context=self.contexts.summarize_context(context, _CONTEXT_TOKENS),
             measured=rules,
         )
 
