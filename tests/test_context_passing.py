@@ -124,7 +124,7 @@ def test_a_phase_without_tasks_hands_nothing_on(
 @pytest.mark.parametrize(
     ("result", "kind", "values"),
     [
-        ({"summary": ["a", ["b", ["a"]]]}, "summaries", ["a", "b"]),
+        ({"summary": ["a", ["b", ["a"]]]}, "summaries", ["b", "a"]),
         ({"summary": {"text": "a"}}, "summaries", [{"text": "a"}]),
         ({"summary": "  "}, "summaries", []),
         ({"summary": None}, "summaries", []),
@@ -135,7 +135,7 @@ def test_a_phase_without_tasks_hands_nothing_on(
         ({"context": ["a", "b"]}, "notes", ["a", "b"]),
         ({"context": {"notes": {"k": "v"}}}, "notes", [{"k": "v"}]),
         ({"context": {"constraint": "no cloud"}}, "notes", [{"constraint": "no cloud"}]),
-        ({"context": {"decisions": [["x", "y"], "x"]}}, "decisions", ["x", "y"]),
+        ({"context": {"decisions": [["x", "y"], "x"]}}, "decisions", ["y", "x"]),
         ({"decisions": ["beside the context"]}, "decisions", ["beside the context"]),
         ({"artifacts": "docs/a.md"}, "artifacts", ["docs/a.md"]),
         (
@@ -161,15 +161,15 @@ def test_results_of_any_shape_are_gathered(
     assert contexts.aggregate_phase_context(ticket, Phase.REQUIREMENTS)[kind] == values
 
 
-def test_values_are_in_the_order_of_completion_and_without_duplicates(
+def test_values_stand_where_they_were_said_last(
     contexts: ContextService, db_service: DatabaseService
 ) -> None:
     ticket = new_ticket(db_service)
-    first = complete(db_service, ticket, Phase.DESIGN, {"decisions": ["z", {"a": 1, "b": 2}]}, id_="zz")
+    first = complete(db_service, ticket, Phase.DESIGN, {"decisions": ["z", {"a": 1, "b": 2}, "y"]}, id_="zz")
     second = complete(db_service, ticket, Phase.DESIGN, {"decisions": [{"b": 2, "a": 1}, "a", "z"]}, id_="aa")
     context = contexts.aggregate_phase_context(ticket, Phase.DESIGN)
-    assert context["decisions"] == ["z", {"a": 1, "b": 2}, "a"]
-    assert context["sources"]["decisions"] == [first, first, second]
+    assert context["decisions"] == ["y", {"a": 1, "b": 2}, "a", "z"]
+    assert context["sources"]["decisions"] == [first, second, second, second]
 
 
 def test_what_the_gate_found_is_handed_on(contexts: ContextService, db_service: DatabaseService) -> None:

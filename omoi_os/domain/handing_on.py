@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final
 
-KINDS: Final = ("decisions", "risks", "notes", "summaries", "artifacts", "outputs")
-"""The lists of a phase's context, each without duplicates and in the order of completion."""
+from omoi_os.domain.pieces import MOST_ITEMS, cut, leaves, piece_of, size
 
-MOST_ITEMS: Final = 1000
-"""Of one kind in one phase; what follows is counted in `left_out` and stays with its task."""
+KINDS: Final = ("decisions", "risks", "notes", "summaries", "artifacts", "outputs")
+"""The lists of a phase's context, in the order of completion; what was said twice stands where it was last.
+
+Each keeps its newest `MOST_ITEMS`. What is beyond the bounds is counted in `left_out`; tasks still have it.
+"""
 
 MOST_CHARACTERS: Final = 1_000_000
 """Of one kind in one phase, as JSON: a value in the database ends at 256 MB, and no move may fail on that."""
 
-LONGEST_TEXT: Final = 20_000
-"""Characters of one text; the rest stays with its task."""
-
 _FROM_CONTEXT: Final = ("decisions", "risks", "notes")
 _CONTENT: Final = ("content", "artifact_content", "report", "diff")
-_DEEPEST: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +53,31 @@ class GateNotes:
 
 @dataclass(slots=True)
 class _List:
-    """Values without duplicates, with the task that each came from first."""
+    """The newest values without duplicates, given the newest first, each with its task."""
 
     values: list[Any] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     left_out: int = 0
     room: int = MOST_CHARACTERS
-    seen: set[str] = field(default_factory=set)
+    seen: set[bytes] = field(default_factory=set)
 
     def add(self, value: object, source: str) -> None:
-        kept = _bounded(value, _DEEPEST)
-        mark = json.dumps(kept, sort_keys=True)
+        # Of the whole: two long texts may differ only in what is cut off.
+        mark = sha256(json.dumps(value, sort_keys=True).encode()).digest()
         if mark in self.seen:
             return
-        if len(self.values) >= MOST_ITEMS or len(mark) > self.room:
+        self.seen.add(mark)
+        kept = piece_of(value, self.room) if len(self.values) < MOST_ITEMS else None
+        if kept is None:
             self.left_out += 1
             return
-        self.room -= len(mark)
-        self.seen.add(mark)
+        self.left_out += leaves(value) - leaves(kept)
+        self.room -= size(kept)
         self.values.append(kept)
         self.sources.append(source)
 
 
-def gather(phase_id: str, results: Iterable[TaskResult], gate: GateNotes) -> dict[str, Any]:
+def gather(phase_id: str, results: Sequence[TaskResult], gate: GateNotes) -> dict[str, Any]:
     """The context of one phase.
 
     Args:
@@ -88,20 +89,21 @@ def gather(phase_id: str, results: Iterable[TaskResult], gate: GateNotes) -> dic
         `blocking_reasons`, `feedback` and `left_out` (values beyond the bounds).
     """
     lists = {kind: _List() for kind in KINDS}
-    tasks: list[str] = []
-    for task in results:
-        tasks.append(task.task_id)
-        for kind, value in _values(task.result):
+    for task in reversed(results):
+        for kind, value in reversed(list(_values(task.result))):
             lists[kind].add(value, task.task_id)
+    reasons = gate.blocking_reasons[:MOST_ITEMS]
     return {
         "phase_id": phase_id,
-        "tasks": tasks[:MOST_ITEMS],
-        **{kind: found.values for kind, found in lists.items()},
-        "sources": {kind: found.sources for kind, found in lists.items() if found.sources},
+        "tasks": [task.task_id for task in results[-MOST_ITEMS:]],
+        **{kind: found.values[::-1] for kind, found in lists.items()},
+        "sources": {kind: found.sources[::-1] for kind, found in lists.items() if found.sources},
         "gate_status": gate.status,
-        "blocking_reasons": [_cut(reason) for reason in gate.blocking_reasons[:MOST_ITEMS]],
-        "feedback": None if gate.feedback is None else _cut(gate.feedback),
-        "left_out": sum(found.left_out for found in lists.values()),
+        "blocking_reasons": [cut(reason) for reason in reasons],
+        "feedback": None if gate.feedback is None else cut(gate.feedback),
+        "left_out": sum(found.left_out for found in lists.values())
+        + len(gate.blocking_reasons)
+        - len(reasons),
     }
 
 
@@ -182,24 +184,3 @@ def _flat(value: object) -> Iterator[object]:
 
 def _is_nothing(value: object) -> bool:
     return value is None or value in ("", [], {}) or (isinstance(value, str) and not value.strip())
-
-
-def _cut(text: str) -> str:
-    if len(text) <= LONGEST_TEXT:
-        return text
-    return f"{text[:LONGEST_TEXT]} … ({len(text) - LONGEST_TEXT:,} more characters)"
-
-
-def _bounded(value: object, depth: int) -> Any:
-    """A JSON value whose texts are bounded; what lies deeper than `depth` is told by its size only."""
-    match value:
-        case str():
-            return _cut(value)
-        case dict() | list() if depth == 0:
-            return f"({len(value):,} entries)"
-        case dict():
-            return {key: _bounded(item, depth - 1) for key, item in list(value.items())[:MOST_ITEMS]}
-        case list():
-            return [_bounded(item, depth - 1) for item in value[:MOST_ITEMS]]
-        case _:
-            return value

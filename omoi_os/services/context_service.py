@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from omoi_os.domain.context import is_condensed, room_for
 from omoi_os.domain.handing_on import (
-    MOST_ITEMS,
     GateNotes,
     TaskResult,
     gather,
@@ -20,6 +19,7 @@ from omoi_os.domain.handing_on import (
     with_references,
 )
 from omoi_os.domain.phases import PHASE_SEQUENCE, WORK_PHASES, Phase, parse_phase
+from omoi_os.domain.pieces import MOST_ITEMS
 from omoi_os.domain.policy import Policy, SummaryPolicy, built_in
 from omoi_os.services.condensing import (
     ALREADY,
@@ -253,7 +253,7 @@ def _of_newest_visit(
         context["visit"] = newest
     if earlier := {visit: [task.task_id for task in visits[visit]] for visit in visits if visit != newest}:
         context["earlier_visits"] = [
-            {"visit": visit, "tasks": ids[:MOST_ITEMS]}
+            {"visit": visit, "tasks": ids[-MOST_ITEMS:]}
             for visit, ids in sorted(earlier.items())[-MOST_ITEMS:]
         ]
     return context
