@@ -146,6 +146,31 @@ def test_a_phase_without_tasks_hands_nothing_on(
         ({"artifacts": {"test_results": {"report": "<x/>"}}}, "artifacts", [{"type": "test_results"}]),
         ({"artifacts": [["a.md"], {"type": "t", "content": "long"}]}, "artifacts", ["a.md", {"type": "t"}]),
         ({"artifacts": 7}, "artifacts", [7]),
+        (
+            {"artifacts": {"type": "design_document", "path": "docs/d.md", "content": "long"}},
+            "artifacts",
+            [{"type": "design_document", "path": "docs/d.md"}],
+        ),
+        (
+            {"artifacts": {"artifact_type": "design_document", "artifact_path": "docs/d.md"}},
+            "artifacts",
+            [{"artifact_type": "design_document", "artifact_path": "docs/d.md"}],
+        ),
+        (
+            {"artifacts": {"design_document": {"path": "docs/d.md", "content": "long"}}},
+            "artifacts",
+            [{"type": "design_document", "path": "docs/d.md"}],
+        ),
+        (
+            {"artifacts": {"design_document": {"type": "markdown", "path": "docs/d.md"}}},
+            "artifacts",
+            [{"artifact_type": "design_document", "type": "markdown", "path": "docs/d.md"}],
+        ),
+        (
+            {"artifacts": {"t": ["a.md", ["b.md"]], "none": []}},
+            "artifacts",
+            [{"type": "t", "path": "a.md"}, {"type": "t", "path": "b.md"}, {"type": "none"}],
+        ),
         ({}, "decisions", []),
     ],
 )
@@ -264,6 +289,8 @@ def test_of_a_phase_that_was_visited_twice_the_newest_visit_wins_and_the_older_o
     context = contexts.get_context_for_phase(ticket, Phase.TESTING)["phases"][Phase.IMPLEMENTATION]
     assert context["decisions"] == ["no lock"]
     assert (context["visit"], context["earlier_visits"]) == (2, [{"visit": 1, "tasks": [old]}])
+    summary = contexts.summarize_context({"phases": {Phase.IMPLEMENTATION: context}})
+    assert "- note (implementation): this is of visit 2;" in summary
 
 
 def test_update_ticket_context(contexts: ContextService, db_service: DatabaseService) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from omoi_os.domain.handing_on import MOST_CHARACTERS, GateNotes, TaskResult, gather
+from omoi_os.domain.handing_on import MOST_CHARACTERS, GateNotes, TaskResult, gather, with_references
+from omoi_os.services.context_service import ContextService
 
 
 def gathered(*results: dict[str, Any], gate: GateNotes | None = None) -> dict[str, Any]:
@@ -82,3 +83,32 @@ def _parts(value: object) -> int:
             return sum(map(_parts, value))
         case _:
             return 1
+
+
+def test_a_task_that_a_value_names_itself_is_told_beside_the_one_that_it_came_from() -> None:
+    (value,) = with_references(gathered({"decisions": {"text": "Split", "task_id": "ORIG-7"}}))["decisions"]
+    assert value == {"text": "Split", "about_task": "ORIG-7", "task_id": "0"}
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"sources": {"a": "b"}, "decision": "Use X", "summary": "done"},
+        {"sources": {}, "decisions": "Use X"},
+        {"phase_id": "PHASE_DESIGN", "tasks": [], "sources": {}, "decisions": "Use X"},
+        {"phase_id": "PHASE_DESIGN", "tasks": [], "sources": {}, "agreed": {"decision": "Use X"}},
+        {
+            "phase_id": "PHASE_DESIGN",
+            "tasks": [],
+            "sources": {},
+            "outcomes": ["Use X"],
+            "summaries": ["done"],
+        },
+    ],
+)
+def test_a_context_that_was_not_gathered_here_loses_nothing(context: dict[str, Any]) -> None:
+    service = ContextService(None)  # type: ignore[arg-type]
+    for given in (context, {"phases": {"PHASE_DESIGN": context}}):
+        summary = service.summarize_context(given)
+        assert "Use X" in summary
+        assert ("done" in summary) == ("done" in str(context))

@@ -20,7 +20,9 @@ Each keeps its newest `MOST_ITEMS`. What is beyond the bounds is counted in `lef
 MOST_CHARACTERS: Final = 1_000_000
 """Of one kind in one phase, as JSON: a value in the database ends at 256 MB, and no move may fail on that."""
 
+_UNTOLD: Final = ("phase_id", "tasks", "sources", "gate_status", "visit", "earlier_visits")
 _FROM_CONTEXT: Final = ("decisions", "risks", "notes")
+_TYPE: Final = frozenset({"type", "artifact_type"})
 _CONTENT: Final = ("content", "artifact_content", "report", "diff")
 
 
@@ -115,22 +117,27 @@ def is_empty(context: Mapping[str, Any]) -> bool:
 
 def with_references(context: Mapping[str, Any]) -> dict[str, Any]:
     """A phase's context as the summarizer reads it: each value beside the task that it came from."""
-    sources = context.get("sources") or {}
+    sources = context["sources"]
     lists = {
         kind: [_referred(value, source) for value, source in _pairs(context.get(kind), sources.get(kind))]
         for kind in KINDS
     }
-    lists["outcomes"] = lists.pop("summaries")
-    return {
-        **lists,
-        "blocking_reasons": context.get("blocking_reasons") or [],
-        "feedback": context.get("feedback") or [],
-        "left_out": context.get("left_out") or 0,
-    }
+    if isinstance(visit := context.get("visit"), int):
+        lists["notes"].append(
+            f"this is of visit {visit}; what earlier visits handed on does not count any more"
+        )
+    others = {name: value for name, value in context.items() if name not in _UNTOLD and name not in KINDS}
+    return {**lists, **others}
+
+
+def is_gathered(context: Mapping[str, Any]) -> bool:
+    """Whether it has the shape of what `gather` returns."""
+    shape = (("phase_id", str), ("tasks", list), ("sources", dict))
+    return all(isinstance(context.get(name), type_) for name, type_ in shape)
 
 
 def _pairs(values: object, sources: object) -> Iterator[tuple[object, str]]:
-    listed = values if isinstance(values, list) else []
+    listed = values if isinstance(values, list) else list(_flat(values))
     named = sources if isinstance(sources, list) else []
     for place, value in enumerate(listed):
         yield value, str(named[place]) if place < len(named) else ""
@@ -139,7 +146,11 @@ def _pairs(values: object, sources: object) -> Iterator[tuple[object, str]]:
 def _referred(value: object, source: str) -> object:
     if not source:
         return value
-    return {**value, "task_id": source} if isinstance(value, dict) else {"text": value, "task_id": source}
+    if not isinstance(value, dict):
+        return {"text": value, "task_id": source}
+    named = value.get("task_id")  # whatever it says, the value came from `source`
+    about = {} if named in (None, source) else {"about_task": named}
+    return {**about, **value, "task_id": source}
 
 
 def _values(result: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
@@ -160,15 +171,28 @@ def _values(result: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
 
 def _artifacts(given: object) -> Iterator[object]:
     """Artifacts by name; their content is the gate's evidence and is not handed on."""
-    if isinstance(given, dict):
+    if isinstance(given, dict) and _TYPE.isdisjoint(given):
         for type_, value in given.items():
-            yield {"type": type_, "path": value} if isinstance(value, str) else {"type": type_}
-        return
-    for value in _flat(given):
-        if isinstance(value, dict):
-            yield {key: item for key, item in value.items() if key not in _CONTENT}
-        else:
-            yield value
+            yield from (_of_type(type_, item) for item in list(_flat(value)) or [{}])
+    else:
+        yield from map(_without_content, _flat(given))
+
+
+def _of_type(type_: str, value: object) -> object:
+    match value:
+        case str():
+            return {"type": type_, "path": value}
+        case dict():
+            named = "artifact_type" if "type" in value else "type"
+            return {named: type_, **_without_content(value)}
+        case _:
+            return {"type": type_}
+
+
+def _without_content(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {key: item for key, item in value.items() if key not in _CONTENT}
 
 
 def _flat(value: object) -> Iterator[object]:

@@ -16,6 +16,7 @@ from omoi_os.domain.handing_on import (
     TaskResult,
     gather,
     is_empty,
+    is_gathered,
     with_references,
 )
 from omoi_os.domain.phases import PHASE_SEQUENCE, WORK_PHASES, Phase, parse_phase
@@ -281,4 +282,4 @@ def _readable(context: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _readable_phase(context: Mapping[str, Any]) -> dict[str, Any]:
-    return with_references(context) if isinstance(context.get("sources"), dict) else dict(context)
+    return with_references(context) if is_gathered(context) else dict(context)
