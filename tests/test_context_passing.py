@@ -25,6 +25,7 @@ from omoi_os.services.database import DatabaseService
 from omoi_os.services.phase_gate import PhaseGateService
 from omoi_os.services.phase_service import PhaseService
 from omoi_os.services.task_queue import TaskFilter
+from omoi_os.utils.tokens import Tokens
 
 
 def test_summarize_context() -> None:
@@ -293,6 +294,55 @@ def test_of_a_phase_that_was_visited_twice_the_newest_visit_wins_and_the_older_o
     assert "- note (implementation): this is of visit 2;" in summary
 
 
+def test_a_ticket_that_comes_back_by_way_of_blocked_is_there_again(
+    contexts: ContextService, db_service: DatabaseService
+) -> None:
+    ticket = new_ticket(db_service, Phase.IMPLEMENTATION)
+    phases = PhaseService(db_service)
+    decided(db_service, ticket, Phase.IMPLEMENTATION, "old impl")
+    for place in (Phase.BLOCKED, Phase.IMPLEMENTATION):  # the same visit goes on
+        phases.move(ticket, Move(place, "wait", "operator", force=True))
+    decided(db_service, ticket, Phase.IMPLEMENTATION, "more of it")
+    context = contexts.aggregate_phase_context(ticket, Phase.IMPLEMENTATION)
+    assert (context["decisions"], "visit" in context) == (["old impl", "more of it"], False)
+    for place in (Phase.TESTING, Phase.BLOCKED, Phase.IMPLEMENTATION):
+        phases.move(ticket, Move(place, "on", "operator", force=True))
+    decided(db_service, ticket, Phase.IMPLEMENTATION, "new impl")
+    context = contexts.aggregate_phase_context(ticket, Phase.IMPLEMENTATION)
+    assert (context["decisions"], context["visit"]) == (["new impl"], 2)
+
+
+def test_what_the_gate_said_of_an_earlier_visit_is_not_handed_on(
+    contexts: ContextService, db_service: DatabaseService
+) -> None:
+    ticket = new_ticket(db_service, Phase.IMPLEMENTATION)
+    phases = PhaseService(db_service)
+    decided(db_service, ticket, Phase.IMPLEMENTATION, "old impl")
+    PhaseGateService(db_service).validate_gate(ticket, Phase.IMPLEMENTATION)
+    phases.move(ticket, Move(Phase.TESTING, "on", "operator", force=True))
+    phases.move(ticket, Move(Phase.IMPLEMENTATION, "regression", "operator"))
+    before = contexts.aggregate_phase_context(ticket, Phase.IMPLEMENTATION)
+    assert before["blocking_reasons"]  # nothing was done since
+    decided(db_service, ticket, Phase.IMPLEMENTATION, "new impl")
+    context = contexts.aggregate_phase_context(ticket, Phase.IMPLEMENTATION)
+    assert (context["decisions"], context["visit"]) == (["new impl"], 2)
+    assert (context["gate_status"], context["blocking_reasons"]) == (None, [])
+    PhaseGateService(db_service).validate_gate(ticket, Phase.IMPLEMENTATION)
+    assert contexts.aggregate_phase_context(ticket, Phase.IMPLEMENTATION)["blocking_reasons"]
+
+
+def test_a_verdict_without_a_time_does_not_stand_before_those_that_have_one(
+    contexts: ContextService, db_service: DatabaseService
+) -> None:
+    ticket = new_ticket(db_service)
+    with db_service.get_session() as session:
+        session.add(PhaseGateResult(ticket_id=ticket, phase_id=Phase.DESIGN, gate_status="failed"))
+        session.flush()
+        session.execute(update(PhaseGateResult).values(validated_at=None))
+    PhaseGateService(db_service).validate_gate(ticket, Phase.DESIGN)
+    assert contexts.aggregate_phase_context(ticket, Phase.DESIGN)["blocking_reasons"]
+
+
 def test_update_ticket_context(contexts: ContextService, db_service: DatabaseService) -> None:
     ticket = new_ticket(db_service)
     task = complete(db_service, ticket, Phase.REQUIREMENTS, RESULT)
@@ -398,13 +448,26 @@ def test_context_is_updated_and_read_over_http(client: TestClient, db_service: D
     said = client.get(f"{url}/context").json()
     assert said["full_context"]["phases"][Phase.REQUIREMENTS]["risks"] == ["Mail may be late"]
     assert "Use PostgreSQL" in said["summary"]
-    short = client.get(f"{url}/context", params={"max_tokens": 30}).json()["summary"]
-    assert 0 < len(short) < len(said["summary"])
+    for most in (0, 30, 60, 10_000):
+        short = client.get(f"{url}/context", params={"max_tokens": most}).json()["summary"]
+        assert Tokens().count(short) <= most
+        assert bool(short) is bool(most)
+    assert short == said["summary"]
     later = client.get(f"{url}/context", params={"for_phase": "design"}).json()
     assert later["full_context"]["target_phase"] == Phase.DESIGN
     assert "Use PostgreSQL" in later["summary"]
     earlier = client.get(f"{url}/context", params={"for_phase": "requirements"}).json()
     assert (earlier["full_context"]["phases"], earlier["summary"]) == ({}, "")
+
+
+def test_of_a_blocked_ticket_the_phase_that_it_came_from_is_updated(
+    client: TestClient, db_service: DatabaseService
+) -> None:
+    ticket = new_ticket(db_service, Phase.DESIGN)
+    PhaseService(db_service).move(ticket, Move(Phase.BLOCKED, "wait", "operator"))
+    decided(db_service, ticket, Phase.DESIGN, "while it waited")
+    answer = client.post(f"/api/v1/tickets/{ticket}/update-context").json()
+    assert answer == {"status": "updated", "changed": True}
 
 
 @pytest.mark.parametrize(

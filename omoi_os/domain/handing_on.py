@@ -51,6 +51,7 @@ class GateNotes:
     status: str | None = None
     blocking_reasons: Sequence[str] = ()
     feedback: str | None = None
+    decided_at: datetime | None = None
 
 
 @dataclass(slots=True)

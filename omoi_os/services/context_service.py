@@ -249,6 +249,8 @@ def _of_newest_visit(
 ) -> dict[str, Any]:
     visits = _by_visit(results, entered)
     newest = max(visits, default=1)
+    if newest > 1 and (gate.decided_at is None or gate.decided_at < entered[newest - 1]):
+        gate = GateNotes()  # of an earlier visit
     context = gather(phase.value, visits.get(newest, ()), gate)
     if newest > 1:
         context["visit"] = newest

@@ -24,10 +24,14 @@ WHERE ticket_id = %(ticket)s AND phase_id = ANY (%(phases)s::text[]) AND status 
 ORDER BY completed_at NULLS FIRST, created_at, id
 """
 
+# Being blocked does not end a visit, as in `domain.templates.visit_of`.
 _VISITS: Final = """
-SELECT to_phase, array_agg(created_at ORDER BY seq) FROM phase_history
-WHERE ticket_id = %(ticket)s AND to_phase = ANY (%(phases)s::text[])
-  AND from_phase IS DISTINCT FROM 'PHASE_BLOCKED'
+SELECT to_phase, array_agg(created_at ORDER BY seq)
+FROM (
+    SELECT to_phase, created_at, seq, lag(to_phase, 1, %(began_in)s) OVER (ORDER BY seq) AS before
+    FROM phase_history WHERE ticket_id = %(ticket)s AND to_phase <> 'PHASE_BLOCKED'
+) moves
+WHERE to_phase = ANY (%(phases)s::text[]) AND before <> to_phase
 GROUP BY to_phase
 """
 
@@ -37,10 +41,11 @@ FROM tickets t WHERE id = %(ticket)s
 """
 
 _GATES: Final = """
-SELECT DISTINCT ON (phase_id) phase_id, gate_status, blocking_reasons, validation_result ->> 'feedback'
+SELECT DISTINCT ON (phase_id)
+       phase_id, gate_status, blocking_reasons, validation_result ->> 'feedback', validated_at
 FROM phase_gate_results
 WHERE ticket_id = %(ticket)s AND phase_id = ANY (%(phases)s::text[]) AND gate_status <> 'pending'
-ORDER BY phase_id, validated_at DESC, seq DESC
+ORDER BY phase_id, validated_at DESC NULLS LAST, seq DESC
 """
 
 
@@ -63,13 +68,14 @@ def of_phases(connection: Connection[TupleRow], ticket_id: str, phases: Sequence
     results: dict[str, list[TaskResult]] = {}
     for phase, *row in connection.execute(_RESULTS, values).fetchall():
         results.setdefault(phase, []).append(TaskResult(*row))
-    entered: dict[str, list[datetime]] = dict(connection.execute(_VISITS, values).fetchall())
+    entered: dict[str, list[datetime]] = {}
     for (began_in,) in connection.execute(_BEGAN_IN, values).fetchall():
+        entered = dict(connection.execute(_VISITS, {**values, "began_in": began_in}).fetchall())
         # Nothing moved the ticket to the phase in which it began.
         entered[began_in] = [datetime.min.replace(tzinfo=UTC), *entered.get(began_in, ())]
     gates = {
-        phase: GateNotes(status, reasons or (), feedback)
-        for phase, status, reasons, feedback in connection.execute(_GATES, values).fetchall()
+        phase: GateNotes(status, reasons or (), feedback, decided_at)
+        for phase, status, reasons, feedback, decided_at in connection.execute(_GATES, values).fetchall()
     }
     return Phases(results, entered, gates)
 

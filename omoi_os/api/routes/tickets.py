@@ -110,7 +110,7 @@ def get_context(
 @router.post("/{ticket_id}/update-context", operation_id="updateTicketContext")
 def update_context(ticket_id: str, services: ServicesNow, phase_id: PhaseQuery = None) -> ContextUpdated:
     """Merge what a phase hands on into the ticket's context; it also happens when a ticket leaves a phase."""
-    phase = services.tickets.get(ticket_id).phase_id if phase_id is None else phase_id
+    phase = services.tickets.get(ticket_id).phase_at_work if phase_id is None else phase_id
     return ContextUpdated(changed=services.contexts.update_ticket_context(ticket_id, phase))
 
 
