@@ -117,7 +117,9 @@ def _pieces(text: str) -> Iterator[tuple[str, bool]]:
 
 @lru_cache
 def _load(name: str) -> tiktoken.Encoding:
-    if not os.environ.get(_FOLDER):
+    # Where a folder has no vocabulary, tiktoken would look for one on the network.
+    folder = os.environ.get(_FOLDER)
+    if not folder or not (Path(folder) / _FILES[name]).is_file():
         os.environ[_FOLDER] = str(_vocabularies(name))
     return tiktoken.get_encoding(name)
 
