@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
+from sqlalchemy import update
 
 from omoi_os.api.app import create_app
 from omoi_os.bootstrap import Services, services_on
@@ -21,12 +23,13 @@ from omoi_os.judge.scripted import Answer, Request, Script, ScriptedModel, fails
 from omoi_os.models import PhaseGateArtifact, Task, Ticket
 from omoi_os.models.phases import Phase
 from omoi_os.services.database import DatabaseService
+from omoi_os.services.phase_gate import ReviewTerms
 from omoi_os.settings import Settings
 from omoi_os.utils.tokens import Tokens
 from tests.agent_runs import KEY, always, load_library
 from tests.command import omoi
 from tests.evidence_texts import REQUIREMENTS
-from tests.workers import MARKS, doors, judged_by, worker
+from tests.workers import MARKS, doors, judged_by, judging_settings, worker
 
 pytestmark = MARKS
 
@@ -205,6 +208,54 @@ def test_an_outage_is_inconclusive_and_the_next_request_asks_again(door: Open, t
     # The executor tries a few times by itself; whichever way, no pass without an answer.
     assert said["gate_status"] in ("passed", "inconclusive")
     assert api.validate(ticket, force=True)["gate_status"] == "passed"
+
+
+def test_each_attempt_asks_the_judge_anew_and_so_does_each_request_after_them(
+    door: Open, ticket: str
+) -> None:
+    good = threading.Event()
+    api = door(lambda request: answers("met")(request) if good.is_set() else says("Well."))
+    said = api.validate(ticket)
+    assert (said["gate_status"], said["code"]) == ("inconclusive", "no_submission")
+    # Each attempt puts the question, and twice says what was wrong.
+    assert [request.turn for request in api.server.requests] == [0, 1, 2] * 3
+    good.set()
+    assert api.validate(ticket)["gate_status"] == "passed"
+    assert len(api.server.requests) == 10
+
+
+def test_force_asks_a_judge_that_has_answered_once_more(door: Open, ticket: str) -> None:
+    api = door(answers("met"))
+    said = [api.validate(ticket, force=True) for _ in range(3)]
+    assert [one["judge"]["usage"]["llm_calls"] for one in said] == [1, 1, 1]
+    assert len(api.server.requests) == 3
+    for one, request in zip(said, api.server.requests, strict=True):
+        shown = api.client.get(f"/api/v1/gate-results/{one['result_id']}/transcript")
+        assert code_in(request) in shown.text
+
+
+@pytest.mark.parametrize("answer", [always(says("Well.")), answers("met")], ids=["nothing", "passed"])
+def test_force_asks_anew_where_the_caller_waits(
+    answer: Script, ticket: str, db_service: DatabaseService, tmp_path: Path
+) -> None:
+    with ScriptedModel(answer) as server:
+        gates = services_on(db_service, judging_settings(server, tmp_path / "home")).gates
+        gates.validate_gate(ticket, Phase.REQUIREMENTS)
+        asked = len(server.requests)
+        gates.validate_gate(ticket, Phase.REQUIREMENTS, terms=ReviewTerms(force=True))
+        assert len(server.requests) == 2 * asked
+
+
+def test_a_judge_is_told_what_the_ticket_says_now(
+    ticket: str, db_service: DatabaseService, tmp_path: Path
+) -> None:
+    with ScriptedModel(answers("met")) as server:
+        gates = services_on(db_service, judging_settings(server, tmp_path / "home")).gates
+        gates.validate_gate(ticket, Phase.REQUIREMENTS)
+        with db_service.get_session() as session:
+            session.execute(update(Ticket).values(description="By telephone."))
+        gates.validate_gate(ticket, Phase.REQUIREMENTS, terms=ReviewTerms(force=True))
+        assert ["By telephone." in request.text() for request in server.requests] == [False, True]
 
 
 def test_a_wrong_key_names_itself_and_is_not_shown(door: Open, ticket: str) -> None:

@@ -177,14 +177,14 @@ class DurableReviews:
             if not reviews.set_stage(connection, desk.taken, Stage.JUDGING):
                 return _state(State.LOST)
         faults.reached("stage.after_commit", desk.review_id)
-        judged = self.stages.judge(review, given, measured, source)
+        judged = self.stages.judge(review, given, measured, source, desk.taken)
         findings = [finding.as_dict() for finding in judged.findings]
         return _state(State.OK, told=judged.as_dict(), findings=findings)
 
     def stop_judge(self, desk: Desk, kept: Kept) -> None:
         """End what `judge` waits for."""
         if desk.taken is not None:
-            self.stages.stop_judge(desk.taken.ticket_id, Measured.from_dict(kept))
+            self.stages.stop_judge(desk.taken, Measured.from_dict(kept))
 
     def record(self, desk: Desk, kept: Kept, judged: Kept | None) -> Kept:
         """Decide, and write the verdict down, or when the next attempt begins."""

@@ -163,7 +163,7 @@ class InlineReviews:
             if not measured.asks:
                 judged = measured.unjudged
             elif judges:
-                judged = stages.judge(review, given, measured, source)
+                judged = stages.judge(review, given, measured, source, opened)
             else:
                 raise _JudgeIsNeeded
         if not stages.stands(review, given, measured):

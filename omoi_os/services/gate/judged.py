@@ -15,6 +15,7 @@ from omoi_os.domain.policy import JudgeMode, JudgePolicy, PhasePolicy
 from omoi_os.domain.verdict import Finding, Outcome, Severity
 from omoi_os.evidence.snapshot import Snapshot
 from omoi_os.judge.examine import CONTEXT_TOKENS, FENCE_TOKENS
+from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.services.calibration import CalibrationService
 from omoi_os.services.context_service import ContextService
 from omoi_os.services.gate.ground import wanted
@@ -121,28 +122,26 @@ class Judging:
         policy: PhasePolicy,
         given: GateInput,
         ground: Ground,
-        inputs: Inputs,
         rules: Sequence[Finding],
+        conversation_id: UUID | None,
     ) -> Judged:
         """Ask, where `unasked` knows no reason against it.
 
         Args:
             ground: What may be read.
-            inputs: Of this review. The conversation is named after them, so that one that was killed goes on
-                with the same evidence, and another evidence is another conversation.
+            conversation_id: From `conversation_of`; None for one that nobody will go on with.
         """
         artifacts = [artifact for _, artifact in wanted(policy, given)]
         question = question_of(policy, artifacts, ground, self._told(given, policy, rules))
-        named = _conversation(given.ticket_id, inputs)
-        opinion = self.judge.opinion(question, ground.root, policy.judge, conversation_id=named)
+        opinion = self.judge.opinion(question, ground.root, policy.judge, conversation_id=conversation_id)
         if self._is_trusted(policy.judge):
             return Judged.of(opinion, "A judge was asked.", decides=True)
         why = f"A judge was asked, and only tells what it found: {NOT_CALIBRATED.found}."
         return Judged.of(opinion, why, decides=False)
 
-    def stop(self, ticket_id: str, inputs: Inputs) -> None:
-        """End the conversation about these inputs, if it runs in this process: nothing more is paid."""
-        self.judge.stop(_conversation(ticket_id, inputs))
+    def stop(self, conversation_id: UUID) -> None:
+        """End a conversation, if it runs in this process: nothing more is paid."""
+        self.judge.stop(conversation_id)
 
     def _is_trusted(self, policy: JudgePolicy) -> bool:
         if policy.max_wrong_passes is None:
@@ -168,8 +167,13 @@ def readable(source: Snapshot | Unreadable | None, base: str | None) -> Ground:
     return Ground(source.root, lambda: source.change(base))
 
 
-def _conversation(ticket_id: str, inputs: Inputs) -> UUID:
-    return uuid5(_REVIEWS, f"{ticket_id} {inputs.digest}")
+def conversation_of(review: PhaseGateResult, inputs: Inputs) -> UUID:
+    """The name of the conversation about these inputs in the present attempt of a review.
+
+    One that was killed, or that an outage ended, goes on. An attempt that counted is over, and so is its
+    conversation: asked again, that would only give the same answer.
+    """
+    return uuid5(_REVIEWS, f"{review.id} {review.attempt} {inputs.digest}")
 
 
 RULES_ALONE: Final = Judged.unasked(Asking(ask=False, why="The rules decided alone: no judge is configured."))

@@ -25,7 +25,7 @@ from omoi_os.evidence.snapshot import Snapshot
 from omoi_os.models.phase_gate_result import PhaseGateResult
 from omoi_os.services.database import DatabaseService
 from omoi_os.services.gate.ground import Ground, ground_now, reads_workspace, snapshot_of, wanted
-from omoi_os.services.gate.judged import RULES_ALONE, Judged, JudgeTerms, Judging, readable
+from omoi_os.services.gate.judged import RULES_ALONE, Judged, JudgeTerms, Judging, conversation_of, readable
 from omoi_os.services.gate.record import Basis, covering, details_of, inputs_of
 from omoi_os.services.policies import PolicyService
 from omoi_os.services.tickets import check_id, no_ticket
@@ -222,17 +222,29 @@ class ReviewStages:
             return Measured(ground, inputs, rules, asks=True)
         return Measured(ground, inputs, rules, unjudged=unjudged)
 
-    def judge(self, review: Review, given: gates.GateInput, measured: Measured, source: Source) -> Judged:
-        """Ask the judge, which may take minutes; only where `measured.asks`."""
+    def judge(
+        self,
+        review: Review,
+        given: gates.GateInput,
+        measured: Measured,
+        source: Source,
+        opened: PhaseGateResult | None,
+    ) -> Judged:
+        """Ask the judge, which may take minutes; only where `measured.asks`.
+
+        Args:
+            opened: As `decision`.
+        """
         if self.judging is None:
             return RULES_ALONE
         ground = readable(source, review.terms.base)
-        return self.judging.ask(review.policy, given, ground, measured.inputs, measured.rules)
+        named = None if opened is None else conversation_of(opened, measured.inputs)
+        return self.judging.ask(review.policy, given, ground, measured.rules, named)
 
-    def stop_judge(self, ticket_id: str, measured: Measured) -> None:
+    def stop_judge(self, opened: PhaseGateResult, measured: Measured) -> None:
         """End what `judge` waits for, in whatever thread that is."""
         if self.judging is not None:
-            self.judging.stop(ticket_id, measured.inputs)
+            self.judging.stop(conversation_of(opened, measured.inputs))
 
     def decision(
         self,
