@@ -92,6 +92,18 @@ def test_who_asks_a_judge_here_does_not_end_what_workers_wait_for(services: Serv
     assert (answer.id, answer.gate_status, answer.runner) == (review.id, "pending", None)
     judge.answer = Opinion((MET,))
     assert run(steps, taken(steps, review.id, judges=True))["gate_status"] == "passed"
+    assert len(set(judge.asked)) == 1
+
+
+def test_an_attempt_that_came_to_nothing_here_is_none_of_the_workers(services: Services) -> None:
+    judge = OneJudge(no_opinion("stuck", "it repeats itself", can_retry=True))
+    ticket = worked_off(services)
+    steps, review = with_judge(services, judge), waiting(services, ticket)
+    answer = services.gates.validate_gate(ticket, PHASE)
+    assert (answer.id, answer.gate_status, answer.attempt) == (review.id, "pending", 1)
+    states = [run(steps, taken(steps, review.id, judges=True))["state"] for _ in range(2)]
+    assert states == ["handed_on", "decided"]
+    assert len(set(judge.asked)) == 3
 
 
 def test_who_is_interrupted_here_gives_the_review_back(services: Services) -> None:
@@ -106,7 +118,7 @@ def test_who_is_interrupted_here_gives_the_review_back(services: Services) -> No
     with pytest.raises(KeyboardInterrupt):
         services.gates.validate_gate(ticket, PHASE)
     now = services.requests.find(review.id)
-    assert (now.gate_status, now.runner, now.carry_on) == ("pending", None, True)
+    assert (now.gate_status, now.runner, now.carry_on, now.attempt) == ("pending", None, True, 0)
     judge.before = lambda: None
     assert run(steps, taken(steps, review.id, judges=True))["gate_status"] == "passed"
 

@@ -94,7 +94,7 @@ RETURNING *
 _LET_GO: Final = """
 UPDATE phase_gate_results
 SET runner = NULL, lease_until = NULL, stage = 'queued', takes = 0, retry_at = NULL, run = run + 1,
-    workflow_id = id || ':' || (run + 1)
+    attempt = attempt + %(counts)s::int, workflow_id = id || ':' || (run + 1)
 WHERE id = %(id)s::text AND gate_status = 'pending' AND run = %(run)s
 RETURNING *
 """
@@ -266,12 +266,19 @@ def hand_on(connection: Connection[TupleRow], review: PhaseGateResult) -> PhaseG
     return fetch_one(connection, PhaseGateResult, _HAND_ON, _next_workflow(review))
 
 
-def let_go(connection: Connection[TupleRow], review: PhaseGateResult) -> PhaseGateResult | None:
+def let_go(
+    connection: Connection[TupleRow], review: PhaseGateResult, *, counts: bool = False
+) -> PhaseGateResult | None:
     """Put a review that was taken, or waits for its next attempt, back into the queue, under a new workflow.
 
-    None where somebody else has taken it.
+    Args:
+        counts: Whether it came to nothing in a way that is an attempt.
+
+    Returns:
+        None where somebody else has taken it.
     """
-    return fetch_one(connection, PhaseGateResult, _LET_GO, {"id": review.id, "run": review.run})
+    values = {"id": review.id, "run": review.run, "counts": int(counts)}
+    return fetch_one(connection, PhaseGateResult, _LET_GO, values)
 
 
 def _next_workflow(review: PhaseGateResult) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from sqlalchemy.exc import SQLAlchemyError
 
-from omoi_os.domain.reviews import Tried, again
+from omoi_os.domain.reviews import Again, Tried, again
 from omoi_os.domain.verdict import GateStatus
 from omoi_os.models.base import new_id
 from omoi_os.models.phase_gate_result import PhaseGateResult
@@ -187,9 +187,10 @@ class InlineReviews:
             # Whoever asks for a review meanwhile waits here, and then finds it decided.
             tickets.hold(connection, decision.question.ticket_id, alone=True)
             now = reviews.find(connection, decision.review_id)
-            if now is None or not _goes_on(now, review, decision, abandoned=abandoned):
+            later = None if now is None else _again(now, review, decision, abandoned=abandoned)
+            if now is None or later is None:
                 return gates.record_result(connection, decision)
-            reviews.let_go(connection, now)
+            reviews.let_go(connection, now, counts=later.counts)
             return reviews.find(connection, now.id)
 
     def _has(self, opened: PhaseGateResult) -> bool:
@@ -198,12 +199,14 @@ class InlineReviews:
         return now is not None and now.gate_status == GateStatus.PENDING and now.run == opened.run
 
 
-def _goes_on(now: PhaseGateResult, review: Review, decision: Decision, *, abandoned: bool) -> bool:
-    """Whether a review is the workers' to go on with: they were asked, and another attempt may help."""
+def _again(now: PhaseGateResult, review: Review, decision: Decision, *, abandoned: bool) -> Again | None:
+    """How a review is the workers' to go on with: they were asked, and another attempt may help."""
     if now.requested_at is None or now.gate_status != GateStatus.PENDING or now.run != decision.run:
-        return False
+        return None
     if decision.verdict.status is not GateStatus.INCONCLUSIVE:
-        return False
+        return None
+    if abandoned:
+        return Again(0.0, counts=False)
     can_retry = bool((decision.details.get("judge") or {}).get("can_retry"))
     tried, code = Tried(now.attempt, now.waits), decision.verdict.code
-    return abandoned or again(code, tried, review.policy, 1.0, can_retry=can_retry) is not None
+    return again(code, tried, review.policy, 1.0, can_retry=can_retry)
