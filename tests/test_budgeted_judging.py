@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
@@ -20,8 +22,8 @@ from omoi_os.domain.policy import JudgePolicy
 from omoi_os.domain.policy.phase import JudgeCriterion, JudgeLimits
 from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.errors import DatabaseUnavailable
-from omoi_os.judge.run import AgentRun, AgentTask, Host, Model, Pace, RunOutcome, Stage
-from omoi_os.judge.scripted import Answer, Request, ScriptedModel, fails
+from omoi_os.judge.run import AgentRun, AgentTask, Host, Model, Pace, RunOutcome, Stage, Usage
+from omoi_os.judge.scripted import Answer, Request, ScriptedModel, fails, says
 from omoi_os.services.agent_executor import AgentExecutor
 from omoi_os.services.budgeted_judge import BudgetedJudge
 from omoi_os.services.budgets import BudgetLimits, BudgetService
@@ -184,6 +186,8 @@ def test_each_request_on_our_wire_is_paced_and_elsewhere_each_conversation(
 # Money
 
 
+PRICE = 1e-4
+CALL = 1_280 * PRICE
 POLICY = JudgePolicy(
     criteria=(JudgeCriterion("bounded", "It is bounded."),), limits=JudgeLimits(max_cost_usd=1.0)
 )
@@ -247,6 +251,65 @@ def test_an_outage_uses_up_no_money(db_service: DatabaseService, tmp_path: Path,
         for _ in range(3):
             assert (judged(services, ticket).validation_result or {})["code"] == "misconfigured"
     assert services.budgets.state().left_usd == 1.0
+
+
+def paid(db_service: DatabaseService, folder: Path, url: str) -> tuple[BudgetedJudge, BudgetService]:
+    budgets = BudgetService(db_service, BudgetLimits(usd_per_day=10.0))
+    model = Model("openai/scripted", SecretStr(KEY), url, PRICE, PRICE)
+    return BudgetedJudge(AgentJudge(model, transcripts=folder / "runs"), budgets), budgets
+
+
+def test_an_opinion_that_is_read_again_is_paid_once(db_service: DatabaseService, tmp_path: Path) -> None:
+    with ScriptedModel(always(says("Well."))) as model:
+        judge, budgets = paid(db_service, tmp_path, model.url)
+        opinions = [judge.opinion(question(), None, POLICY, conversation_id=UUID(int=7)) for _ in range(3)]
+        assert len(model.requests) == 3
+    state = budgets.state()
+    assert state.reserved_usd == 0
+    assert state.spent_usd == pytest.approx(3 * CALL)
+    # The verdict tells what its conversation cost, whoever paid.
+    assert [opinion.usage.cost_usd for opinion in opinions] == [pytest.approx(3 * CALL)] * 3
+
+
+def test_each_call_of_a_conversation_that_an_outage_ended_is_paid_once(
+    db_service: DatabaseService, tmp_path: Path
+) -> None:
+    back = threading.Event()
+
+    def script(request: Request) -> Answer:
+        return fails(401) if request.turn == 1 and not back.is_set() else says("Well.")
+
+    with ScriptedModel(script) as model:
+        judge, budgets = paid(db_service, tmp_path, model.url)
+        spent = []
+        for _ in range(3):
+            judge.opinion(question(), None, POLICY, conversation_id=UUID(int=7))
+            spent.append(budgets.state().spent_usd)
+        back.set()
+        judge.opinion(question(), None, POLICY, conversation_id=UUID(int=7))
+    assert spent == [pytest.approx(CALL)] * 3
+    assert budgets.state().spent_usd == pytest.approx(3 * CALL)
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "added"),
+    [
+        (Usage(cost_usd=0.3, llm_calls=3), Usage(), Usage(cost_usd=0.3, llm_calls=3)),
+        (
+            Usage(cost_usd=0.75, llm_calls=3),
+            Usage(cost_usd=0.5, llm_calls=2),
+            Usage(cost_usd=0.25, llm_calls=1),
+        ),
+        (Usage(cost_usd=0.5, llm_calls=2), Usage(cost_usd=0.5, llm_calls=2), Usage(cost_usd=0.0)),
+        (Usage(cost_usd=0.5, llm_calls=3), Usage(cost_usd=0.5, llm_calls=2), Usage(llm_calls=1)),
+        (Usage(cost_usd=0.5, llm_calls=3), Usage(llm_calls=2), Usage(cost_usd=0.5, llm_calls=1)),
+        (Usage(llm_calls=3), Usage(llm_calls=2), Usage(llm_calls=1)),
+        (Usage(llm_calls=2), Usage(llm_calls=2), Usage()),
+    ],
+    ids=["first", "more", "nothing", "no price any more", "a price since", "no price", "nothing, no price"],
+)
+def test_what_a_run_added_is_told_apart_from_what_was_there(now: Usage, before: Usage, added: Usage) -> None:
+    assert now.since(before) == added
 
 
 def question() -> JudgeQuestion:

@@ -34,6 +34,7 @@ async def drive(task: AgentTask, model: Model, limits: Limits, host: Host | None
     prepare_library()
     stages: Stages | None = None
     ended: Ended | None = None
+    before = Usage()
     async with AsyncExitStack() as afterwards:
         try:
             async with asyncio.timeout(limits.wall_clock_seconds) as scope:
@@ -41,6 +42,7 @@ async def drive(task: AgentTask, model: Model, limits: Limits, host: Host | None
                 opened = await _open(task, model, limits, host, halt)
                 afterwards.push_async_callback(_close, opened)
                 stages = Stages(task, limits, opened, halt, meter)
+                before = await _usage(stages) or before
                 if not (opened.is_local and model.passes_our_wire):
                     await meter.pace()
                 await stages.run()
@@ -50,7 +52,7 @@ async def drive(task: AgentTask, model: Model, limits: Limits, host: Host | None
             ended = halt.reason()
         finally:
             halt.watch(None)
-        run = await _told(task, stages, ended, meter)
+        run = await _told(task, stages, ended, meter, before)
     return replace(run, usage=replace(run.usage, wall_seconds=time.monotonic() - started))
 
 
@@ -93,24 +95,29 @@ async def _close(opened: Opened) -> None:
     await asyncio.wait([closing], timeout=_CLOSING)
 
 
-async def _told(task: AgentTask, stages: Stages | None, ended: Ended | None, meter: Meter) -> AgentRun:
+async def _told(
+    task: AgentTask, stages: Stages | None, ended: Ended | None, meter: Meter, before: Usage
+) -> AgentRun:
     assert task.conversation_id is not None  # noqa: S101 given when the run began
+    used = await _usage(stages) if stages else None
+    answered = Usage(llm_calls=meter.answered)
     detail = without_secrets(" ".join(ended.detail.split()), meter.secret) if ended else ""
     return AgentRun(
         outcome=ended.outcome if ended else RunOutcome.ACCEPTED,
         values=tuple(stages.values) if stages else (),
         detail=detail[:_LONGEST_DETAIL],
-        usage=await _usage(stages, meter) if stages else Usage(),
+        usage=used or answered,
+        added=used.since(before) if used else answered,
         conversation_id=task.conversation_id,
         transcript=_transcript(stages),
     )
 
 
-async def _usage(stages: Stages, meter: Meter) -> Usage:
+async def _usage(stages: Stages) -> Usage | None:
     # An agent server is asked over HTTP, and may be the reason why the run ended.
     asking = asyncio.ensure_future(asyncio.to_thread(stages.usage))
     done, _ = await asyncio.wait([asking], timeout=_CLOSING)
-    return asking.result() if done and asking.exception() is None else Usage(llm_calls=meter.answered)
+    return asking.result() if done and asking.exception() is None else None
 
 
 def _transcript(stages: Stages | None) -> Path | None:

@@ -161,6 +161,7 @@ class Examiner:
             model=self.model.name,
             prompts=self.prompts.digest,
             usage=_usage(run.usage),
+            added=_usage(run.added),
             conversation_id=str(run.conversation_id),
             transcript=run.transcript,
             examination=given,

@@ -192,6 +192,18 @@ class Usage:
     wall_seconds: float = 0.0
     repairs: int = 0
 
+    def since(self, before: Usage) -> Usage:
+        """The calls and their cost that came after `before`, in the same conversation."""
+        calls = self.llm_calls - before.llm_calls
+        return Usage(cost_usd=_cost_since(self.cost_usd, before.cost_usd or 0.0, calls), llm_calls=calls)
+
+
+def _cost_since(now: float | None, before: float, calls: int) -> float | None:
+    # Known prices only are added up: calls that added nothing have none.
+    if now is None or (calls and now <= before):
+        return None
+    return now - before
+
 
 @dataclass(frozen=True, slots=True)
 class AgentRun:
@@ -201,6 +213,7 @@ class AgentRun:
         values: The accepted submissions, one per stage and in its order; shorter than the stages unless the
             outcome is `accepted`.
         detail: Why it is not accepted, for a person, without secrets and on one line.
+        usage: Of the conversation, in all runs that worked on it; `added` is what this one added to it.
         transcript: The folder of the conversation's events; None where nothing was kept.
     """
 
@@ -208,6 +221,7 @@ class AgentRun:
     values: tuple[BaseModel, ...]
     detail: str
     usage: Usage
+    added: Usage
     conversation_id: UUID
     transcript: Path | None = None
 

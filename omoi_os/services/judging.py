@@ -169,12 +169,12 @@ class AgentJudge:
         return None if most is None else most * len(self._asked(policy))
 
     def cost_of(self, opinion: Opinion) -> float | None:
-        """What an opinion of this judge cost; None where nobody knows.
+        """What was paid for an opinion of this judge; None where nobody knows.
 
-        What a provider bills for calls that it never answered is not seen: else an outage would use up a
-        day's budget.
+        What earlier runs of its conversation cost is settled by them. What a provider bills for calls that
+        it never answered is not seen: else an outage would use up a day's budget.
         """
-        costs = [self._cost(part.usage) for part in opinion.parts or (opinion,)]
+        costs = [self._cost(part.added) for part in opinion.parts or (opinion,)]
         known = [cost for cost in costs if cost is not None]
         return sum(known) if len(known) == len(costs) else None
 

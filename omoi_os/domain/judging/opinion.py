@@ -47,6 +47,7 @@ class Opinion:
         can_retry: Whether asking again may help although nobody changes anything.
         model: Names of the models that were asked, joined by " and ".
         prompts: Digest of the prompts.
+        usage: Of the conversation in all its runs; `added` are calls and cost of the last one.
         transcript: Folder of the conversation's events; None where nothing was kept.
         examination: The answers as they were submitted; None where none were accepted.
         parts: The opinions that this one was made of, where there were two.
@@ -58,6 +59,7 @@ class Opinion:
     model: str = ""
     prompts: str = ""
     usage: JudgeUsage = JudgeUsage()
+    added: JudgeUsage = JudgeUsage()
     conversation_id: str = ""
     transcript: Path | None = None
     examination: Examination | None = None
