@@ -25,6 +25,7 @@ from omoi_os.services.gate.judged import Judging
 from omoi_os.services.gate.record import RESTLESS
 from omoi_os.services.tickets import NewTicket, TicketService
 from omoi_os.settings import Settings
+from omoi_os.store import reviews
 from tests.evidence_texts import REQUIREMENTS
 from tests.test_consequences import PHASE, attach_text, hand_in, worked_off
 from tests.test_verdict_binding import told
@@ -172,7 +173,7 @@ def test_a_judge_is_asked_in_its_own_queue_and_about_what_was_measured(services:
     assert steps.hand_on(desk)["state"] == "handed_on"
     handed = waiting(services, ticket)
     assert handed.workflow_id != review.workflow_id
-    assert (handed.runner, handed.stage) == (None, "queued")
+    assert (handed.runner, handed.stage, handed.takes) == (None, "queued", 0)
     later = taken(steps, review.id, judges=True)
     assert run(steps, later) == {"state": "decided", "gate_status": "passed"}
     assert len(judge.asked) == 1
@@ -244,6 +245,20 @@ def test_a_review_that_loses_every_process_ends(services: Services) -> None:
     ended = services.requests.find(review.id)
     assert (ended.gate_status, (ended.validation_result or {})["code"]) == ("inconclusive", "review_crashes")
     assert told(services.db) == [("inconclusive", "review_crashes")]
+
+
+def test_a_review_whose_judge_always_loses_its_workflow_ends(services: Services) -> None:
+    ticket = worked_off(services)
+    steps, review = with_judge(services, OneJudge()), waiting(services, ticket)
+    for number in range(MOST_RUNS):
+        assert steps.hand_on(taken(steps, review.id))["state"] == "handed_on"
+        assert taken(steps, review.id, judges=True).taken is not None
+        # The engine ended it, by an error or by its timeout: it comes back as a stray.
+        with services.db.single_statements() as connection:
+            assert reviews.renew_workflow(connection, waiting(services, ticket), f"stray-{number}")
+    assert taken(steps, review.id).taken is None
+    ended = services.requests.find(review.id)
+    assert (ended.gate_status, (ended.validation_result or {})["code"]) == ("inconclusive", "review_crashes")
 
 
 def test_an_attempt_that_raises_is_tried_again_and_ends_too(services: Services) -> None:

@@ -47,7 +47,8 @@ class PhaseGateResult(Base):
             was found), and `followed_at` when it did.
         force: Measure anew even if nothing changed.
         runner: Who has it; None while it waits. `run` grows each time that somebody takes it: whoever took
-            it before records nothing any more. `takes` counts the same for the present attempt.
+            it before records nothing any more. `takes` counts the same for the present attempt, without those
+            who handed it on to a judge.
         stage: What its runner does ("measuring", "judging").
         attempt: How often it came to nothing that counts, and `waits` how often in a row to something that
             does not (an outage); `waits_for` is the code of the last, and `retry_at` when it goes on.

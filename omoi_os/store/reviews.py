@@ -82,9 +82,10 @@ WHERE id = %(id)s::text AND gate_status = 'pending' AND run = %(run)s AND runner
 RETURNING extract(epoch FROM retry_at - clock_timestamp())::float8
 """
 
+# Whoever hands it on was not lost; those before were, and are counted on: a stray comes by here each time.
 _HAND_ON: Final = """
 UPDATE phase_gate_results
-SET runner = NULL, lease_until = NULL, stage = 'queued', takes = 0,
+SET runner = NULL, lease_until = NULL, stage = 'queued', takes = takes - 1,
     workflow_id = id || ':' || %(workflow)s::text
 WHERE id = %(id)s::text AND gate_status = 'pending' AND run = %(run)s AND runner IS NOT NULL
 RETURNING *
