@@ -6,15 +6,29 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 
 from omoi_os.domain.storable import problem_in_text
 from omoi_os.errors import InvalidInput
 
 _CURSOR: Final = re.compile(r"(\d{1,10})\.(\d{1,19})\.(\d{1,19})", re.ASCII)
-_TYPE: Final = re.compile(r"[a-z0-9_]{1,60}(\.[a-z0-9_]{1,60})*\.?", re.ASCII)
 _LARGEST: Final = (2**31 - 1, 2**63 - 1, 2**63 - 1)
 _LONGEST_ID: Final = 200
+
+TYPES: Final = (
+    *("agent.forgotten", "agent.registered", "agent.silent"),
+    *("artifact.added", "artifact.unusable"),
+    *("gate.decided", "gate.waived", "gate.waiver_revoked"),
+    *("review.requested", "review.stage", "review.waiting"),
+    *("task.assigned", "task.blocked", "task.cancelled", "task.created", "task.failed", "task.moved"),
+    *("task.progress", "task.released", "task.requeued", "task.reset", "task.retried", "task.timed_out"),
+    *("task_templates.replaced", "task_templates.reset"),
+    *("ticket.context_condensed", "ticket.context_updated", "ticket.created", "ticket.moved"),
+    *("webhook.added", "webhook.delivery_failed", "webhook.disabled", "webhook.removed", "webhook.test"),
+)
+"""What happens, all of it."""
+
 MOST_TYPES: Final = 20
 """Kinds of events that one reader names."""
 
@@ -121,12 +135,18 @@ def event_filter(ticket_id: str | None, types: Sequence[str] = ()) -> EventFilte
     if len(types) > MOST_TYPES:
         raise InvalidInput(f"event_type: name {MOST_TYPES} types at most", field="event_type")
     for type_ in types:
-        if len(type_) > 100 or not _TYPE.fullmatch(type_):
+        if not any(_is_of(known, type_) for known in TYPES):
             raise InvalidInput(
-                "event_type: write a type such as gate.decided, or its beginning with the dot: gate.",
+                f"event_type: there is no {type_[:60]!r}, the nearest is {_nearest(type_[:60])}; write "
+                "a type such as gate.decided, or its beginning with the dot: gate.",
                 field="event_type",
             )
     return EventFilter(ticket_id, tuple(types))
+
+
+def _nearest(type_: str) -> str:
+    beginnings = sorted({f"{known.partition('.')[0]}." for known in TYPES})
+    return get_close_matches(type_.lower(), [*beginnings, *TYPES], n=1, cutoff=0)[0]
 
 
 def _is_of(event_type: str, wanted: str) -> bool:

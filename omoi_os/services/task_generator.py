@@ -173,7 +173,7 @@ class TaskGeneratorService:
             ]
             session.add_all(made)
             types = [template.task_type for template in read]
-            _tell(session, phase, "replaced", {"task_types": types})
+            _tell(session, phase, "task_templates.replaced", {"task_types": types})
         return made
 
     def reset_templates(self, phase_id: str) -> None:
@@ -186,7 +186,7 @@ class TaskGeneratorService:
         phase = work_phase(phase_id)
         with self.db.get_session() as session:
             rows.switch_off(session, phase)
-            _tell(session, phase, "reset", {})
+            _tell(session, phase, "task_templates.reset", {})
 
 
 def _in_force(session: Session, phase: Phase) -> list[Template]:
@@ -248,4 +248,4 @@ def _row(phase: Phase, template: Template, created_at: datetime) -> TaskTemplate
 
 
 def _tell(session: Session, phase: Phase, what: str, payload: dict[str, Any]) -> None:
-    tell(driver_connection(session), f"task_templates.{what}", "phase", phase, payload)
+    tell(driver_connection(session), what, "phase", phase, payload)
