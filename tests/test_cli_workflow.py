@@ -77,7 +77,10 @@ def test_a_blocked_ticket_says_why_and_what_is_left_of_where_it_came_from(
 ) -> None:
     ticket = services.tickets.create(NewTicket("x", phase_id=Phase.DESIGN)).id
     task = services.queue.enqueue_task(ticket, Phase.DESIGN, "write_design", None).id
+    assert "nobody takes it" not in run("task", "show", task).stdout
     services.phases.move(ticket, Move(Phase.BLOCKED, "the customer is away", "ada"))
+    held = " ".join(run("task", "show", task).stdout.split())
+    assert f"nobody takes it its ticket is blocked; `omoi ticket move {ticket} design` goes on" in held
     shown = run("ticket", "show", ticket).stdout
     assert "the customer is away" in shown
     assert task in shown

@@ -11,7 +11,16 @@ from cyclopts import App, Parameter
 
 from omoi_os.api.schemas.tasks import Claimed, RetriedOut, TaskOut, TaskPageOut
 from omoi_os.cli.exits import Exit
-from omoi_os.cli.lists import AsJson, Limit, print_fields, print_json, print_more, print_rows, short_phase
+from omoi_os.cli.lists import (
+    AsJson,
+    Limit,
+    blocked,
+    print_fields,
+    print_json,
+    print_more,
+    print_rows,
+    short_phase,
+)
 from omoi_os.cli.opening import opened, read_settings
 from omoi_os.cli.show import console
 from omoi_os.domain.statuses import TaskStatus
@@ -87,7 +96,9 @@ def show(task_id: str, /, *, as_json: AsJson = False) -> int:
     with opened(read_settings()) as services:
         task = services.queue.get_task(task_id)
         waits_for = services.queue.get_open_dependencies(task_id)
-    _print(task, as_json=as_json, waits_for=waits_for)
+        how = blocked(services.tickets.get(task.ticket_id))
+    held = f"its ticket is {how}" if how and task.status == TaskStatus.PENDING else None
+    _print(task, as_json=as_json, waits_for=waits_for, held=held)
     return Exit.PASSED
 
 
@@ -248,7 +259,7 @@ def _read_result(path: Path | None) -> dict[str, Any] | None:
     return value
 
 
-def _print(task: Task, *, as_json: bool, waits_for: list[str] | None = None) -> None:
+def _print(task: Task, *, as_json: bool, waits_for: list[str] | None = None, held: str | None = None) -> None:
     if as_json:
         print_json(TaskOut.model_validate(task))
         return
@@ -264,6 +275,7 @@ def _print(task: Task, *, as_json: bool, waits_for: list[str] | None = None) -> 
         ("needs", task.required_capabilities),
         ("depends on", read_dependencies(task.dependencies)),
         ("waits for", waits_for),
+        ("nobody takes it", held),
         ("retries", f"{task.retry_count} of {task.max_retries}"),
         ("not before", task.not_before),
         ("error", task.error_message),
