@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from omoi_os.api.app import create_app
 from omoi_os.bootstrap import Services
 from omoi_os.domain.handing_on import is_empty
 from omoi_os.domain.phases import Move
+from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.errors import NotFound, TemplateInvalid, UnknownPhase
 from omoi_os.models import Event, PhaseContext, Task, TaskTemplate, Ticket
 from omoi_os.models.phase_gate_result import PhaseGateResult
@@ -26,6 +28,7 @@ from omoi_os.services.phase_gate import PhaseGateService
 from omoi_os.services.phase_service import PhaseService
 from omoi_os.services.task_queue import TaskFilter
 from omoi_os.utils.tokens import Tokens
+from tests.command import omoi
 
 
 def test_summarize_context() -> None:
@@ -565,3 +568,46 @@ def test_a_ticket_that_goes_far_back_tells_its_tasks_nothing_of_what_it_went_bac
         held = session.get_one(Ticket, ticket)
     extra = services.generator.generate_task_from_template(held, template, phase_id=Phase.REQUIREMENTS)
     assert extra.description == "More"
+
+
+@pytest.fixture
+def shown(
+    contexts: ContextService, db_service: DatabaseService, postgres: EmbeddedPostgres, tmp_path: Path
+) -> Callable[..., str]:
+    """What `omoi ticket context` prints of a decision that requirements made."""
+    environment = {"OMOI_DATABASE_URL": postgres.ensure(), "OMOI_HOME": str(tmp_path / "home")}
+
+    def show(decision: str, *options: str) -> str:
+        ticket = new_ticket(db_service)
+        decided(db_service, ticket, Phase.REQUIREMENTS, decision)
+        contexts.update_ticket_context(ticket, Phase.REQUIREMENTS)
+        done = omoi("ticket", "context", ticket, *options, cwd=tmp_path, **environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return show
+
+
+@pytest.mark.parametrize(
+    ("decision", "as_it_is"),
+    [
+        ("👩\u200d👩\u200d👧 " * 400, True),
+        ("می\u200cکنم " * 400, True),
+        ("a\ue000\u0600\U0001d173 " * 400, False),
+    ],
+)
+def test_what_is_printed_is_within_its_tokens_and_safe_for_a_terminal(
+    shown: Callable[..., str], decision: str, as_it_is: bool
+) -> None:
+    for options in (["--for-phase", "design", "--max-tokens", "300"], ["--max-tokens", "300"]):
+        printed = shown(decision, *options)
+        assert 100 < Tokens().count(printed) <= 300
+        assert (decision[:20] in printed) is as_it_is
+        assert all(letter.isprintable() or letter in "\u200c\u200d\n" for letter in printed)
+
+
+def test_a_context_that_does_not_fit_is_not_called_empty(shown: Callable[..., str]) -> None:
+    assert shown("Use PostgreSQL", "--max-tokens", "0") == "Nothing fits into 0 tokens.\n"
+    assert shown("Use PostgreSQL", "--for-phase", "design", "--max-tokens", "0").startswith("Nothing fits")
+    assert shown("Use PostgreSQL", "--for-phase", "requirements") == "Nothing was handed on yet.\n"
+    assert "Use PostgreSQL" in shown("Use PostgreSQL", "--for-phase", "design")

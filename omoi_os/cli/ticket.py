@@ -41,6 +41,7 @@ from omoi_os.services.tickets import NewTicket, TicketService, next_cursor
 
 app = App(name="ticket", help="Make, list and move tickets.")
 
+_JOINERS: Final = "\u200c\u200d"  # of Persian and of emoji
 SHOWN_TASKS: Final = 20
 """Tasks that `show` lists, the newest ones."""
 
@@ -312,16 +313,25 @@ def context(
             whole, summary = services.contexts.get_ticket_context(ticket_id)
         else:
             whole, summary = services.contexts.get_context_for_phase(ticket_id, for_phase), None
+        room = "the stored summary"
         if max_tokens is not None or for_phase is not None:
             most = MAX_TOKENS if max_tokens is None else max_tokens
+            room = f"{most:,} tokens"
             summary = services.contexts.summarize_context(whole, most)
     if as_json:
         print_json(ContextOut(ticket_id=ticket_id, full_context=whole, summary=summary))
     elif summary:
-        print_plain("\n".join(visible(line) for line in summary.splitlines()))
+        print_plain("\n".join(map(_line, summary.splitlines())))
+    elif whole.get("phases"):
+        console().print(f"Nothing fits into {room}.")
     else:
         console().print("Nothing was handed on yet.")
     return Exit.PASSED
+
+
+def _line(text: str) -> str:
+    """`text` for a terminal, in as many tokens at the most; an escape would take more than what it shows."""
+    return "".join(letter if letter.isprintable() or letter in _JOINERS else "\ufffd" for letter in text)
 
 
 def _condense(services: Services, ticket_id: str) -> None:
