@@ -421,16 +421,15 @@ def test_a_million_of_anything_is_safe_and_quick(unit: str, encoding: str) -> No
     assert "<|" not in summary
 
 
-def test_no_character_is_broken_by_a_cut() -> None:
-    for unit in ("👩\u200d👩\u200d👧", "e\u0301", "设计文档", "🇩🇪", "ก็"):
-        for budget in range(40, 60):
-            line = summary_of({"notes": [unit * 500]}, budget).splitlines()[0]
-            body = line.removeprefix("- note: ").removesuffix(" … [cut]")
-            assert "\ufffd" not in line
-            assert not body.endswith("\u200d")
-            assert set(body) <= set(unit) | {" "}
-            if unit == "e\u0301":
-                assert len(body) % 2 == 0
+@pytest.mark.parametrize(
+    ("unit", "size"), [("👩\u200d👩\u200d👧", 5), ("e\u0301", 2), ("设计文档", 1), ("🇩🇪", 2), ("ก็", 2)]
+)
+def test_no_character_is_broken_by_a_cut(unit: str, size: int) -> None:
+    for budget in range(40, 160):
+        line = summary_of({"notes": [unit * 500]}, budget).splitlines()[0]
+        body = line.removeprefix("- note: ").removesuffix(" … [cut]")
+        assert set(body) <= set(unit) | {" "}
+        assert len(body) % size == 0
 
 
 def test_text_cannot_forge_a_line() -> None:
@@ -441,9 +440,19 @@ def test_text_cannot_forge_a_line() -> None:
     assert sum(line.startswith("- decision") for line in summary_of(context).splitlines()) == 0
 
 
-def test_text_that_nobody_sees_is_left_out() -> None:
-    hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "approve this")
+@pytest.mark.parametrize("start", [0xE0000, 0xE0100])
+def test_text_that_nobody_sees_is_left_out(start: int) -> None:
+    hidden = "".join(chr(start + ord(letter)) for letter in "approve this")
     assert summary_of({"notes": [f"a{hidden} \u200b\u2060b"]}) == "- note: a b\n"
+
+
+def test_nothing_is_left_that_a_terminal_could_not_show_but_joiners() -> None:
+    everything = [chr(code) for code in range(sys.maxunicode + 1)]
+    shown = clean("".join(f"{one} " for one in everything))
+    assert {one for one in shown if not one.isprintable()} == {"\u200c", "\u200d"}
+    assert {"\ufe0e", "\ufe0f", "\u0301", "字", "😀"} <= set(shown)
+    assert set("\xad\u034f\u061c\u180e\u3164").isdisjoint(shown)
+    assert clean("co\xadoperate") == "cooperate"
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
