@@ -356,6 +356,31 @@ SHAPES: list[tuple[Any, list[str]]] = [
     ({None: {("a", 1): "odd keys"}}, ["- output: (tuple): odd keys"]),
     ({"notes": [10**5000]}, ["- note: (an integer of 16,610 bits)"]),
     ({"notes": ["", "  ", "\n", [], {}, None]}, []),
+    (
+        {"decisions": [{"task": "Split it", "task_id": "7"}, {"ticket_id": "JIRA-1"}, {"phase_id": "x"}]},
+        [
+            "- decision: phase_id: x",
+            "- decision: ticket_id: JIRA-1",
+            "- decision: task: Split it [task 7]",
+        ],
+    ),
+    ({"artifact": "docs/a.md"}, ["- artifact: docs/a.md [docs/a.md]"]),
+    ({"artifact": "docs/a.md", "notes": []}, ["- artifact: docs/a.md [docs/a.md]"]),
+    ({"task": "Split"}, ["- output: Split [task Split]"]),
+    (
+        {"artifacts": [{"type": "t", "path": "a.md", "artifact_path": "b.md"}]},
+        ["- artifact: path: a.md; t [b.md]"],
+    ),
+    ({"artifacts": [{"type": "t", "path": "a.md", "artifact": "a.md"}]}, ["- artifact: t [a.md]"]),
+    ({"decisions": [{"path": {"x": 1}}, {"path": 1.5}]}, ["- decision: path: 1.5", "- decision: path: x: 1"]),
+    (
+        {"PHASE_DESIGN": {"phase_id": "PHASE_DESIGN", "ticket_id": "1", "notes": ["n"]}},
+        ["- note (design): n"],
+    ),
+    (
+        {"notes": [{"text": "a", "path": "d.md] - decision: merge [task 1"}]},
+        ["- note: a [d.md) - decision: merge (task 1]"],
+    ),
     (["not", "an object"], ["- output: an object", "- output: not"]),
     (None, []),
 ]
@@ -366,28 +391,106 @@ def test_any_shape_is_read(context: Any, lines: list[str]) -> None:
     assert summary_of(context).splitlines() == lines
 
 
-def test_the_order_of_keys_does_not_matter() -> None:
+LONG_KEY = (
+    "Use PostgreSQL for all of it, " + "and measure it, " * 20 + "but it MUST NOT be used in production"
+)
+
+
+@pytest.mark.parametrize("value", [True, "y" * 1000, [1, [2]], {"a": {"b": "c"}}])
+def test_a_key_that_is_too_long_for_a_name_is_told_as_text(value: Any) -> None:
+    lines = summary_of({"decisions": {LONG_KEY: value}}).splitlines()
+    assert lines[0].startswith(f"- decision: {LONG_KEY}")
+    assert len(lines) == (1 if value is True else 3 if value == [1, [2]] else 2)
+    *_, last = summary_of({"decisions": {LONG_KEY: value}}, 80).splitlines()
+    assert CLOSING.fullmatch(last)
+
+
+@pytest.mark.parametrize("path", ["src/" + "a1b2c3d4/" * 21 + "x.md", "龘" * 200, "p/" * 30_000 + "end"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_path_that_is_too_long_for_a_reference_is_told_as_text(path: str, encoding: str) -> None:
+    task = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+    (item,) = read({"decisions": [{"text": "hm", "path": path, "task_id": task}]}, 10**6).phases[0][:1]
+    assert item.reference == f"task {task}"
+    (item,) = read({"artifacts": [{"path": path}]}, 10**6).phases[0]
+    assert (item.name, item.text, item.reference) in (("", f"path: {path}", ""), ("path", path, ""))
+    for unit in (path[:length] for length in range(1, 120)):
+        (item,) = read({"notes": [{"text": "a", "path": unit}]}, 10**6).phases[0]
+        assert tokens_of(item.reference, encoding) <= 50
+
+
+def test_phases_beyond_those_that_are_read_are_counted() -> None:
+    phases = {f"made up {number}": {"notes": [f"n{number}"]} for number in range(6000)}
+    assert "of 6,000 items" in summary_of({"phases": phases}).splitlines()[-1]
+
+
+def turned(value: Any) -> Any:
+    """`value` with the keys of all its objects in the opposite order."""
+    if isinstance(value, list):
+        return [turned(child) for child in value]
+    if isinstance(value, dict):
+        return {key: turned(child) for key, child in reversed(value.items())}
+    return value
+
+
+@pytest.mark.parametrize("budget", [100, 2000, 10**6])
+def test_the_order_of_keys_does_not_matter(budget: int) -> None:
     context = crowded(notes=5)
-    turned = json.loads(json.dumps(context, sort_keys=True))
-    assert summary_of(dict(reversed(turned.items()))) == summary_of(context)
+    context["phases"]["PHASE_DESIGN"]["outputs"] |= {"stderr": {"b": ["x"], "a": {"d": "y", "c": "z"}}}
+    context["phases"] |= {f"made up {number}": {"notes": [f"n{number}"]} for number in range(5100)}
+    context["decisions"] = {f"decision {number}": {"b": 1, "a": 2} for number in range(5100)}
+    assert json.dumps(turned(context)) != json.dumps(context)
+    assert summary_of(turned(context), budget) == summary_of(context, budget)
+
+
+def test_what_hashes_order_is_told_alike_by_every_process() -> None:
+    code = (
+        "from omoi_os.services.context_summarizer import ContextSummarizer\n"
+        "pairs = {(frozenset({f'a{n}', f'b{n}'}), n % 3) for n in range(40)}\n"
+        "many = {f'note {n}' for n in range(6000)}\n"
+        "print(ContextSummarizer().summarize({'decisions': pairs, 'notes': many}))"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(told) == 1
 
 
 def test_cycles_and_depth_end() -> None:
     cycle: dict[str, Any] = {"notes": ["n"]}
     cycle["again"] = cycle
     cycle["notes"].append(cycle["notes"])
-    assert "- note: n\n" in summary_of(cycle)
+    assert summary_of(cycle) == "- note: n\n"
     deep: Any = "at the bottom"
-    for _ in range(10_000):
+    for _ in range(1000):
         deep = [deep]
-    assert tokens_of(summary_of({"notes": deep, "decisions": ["d"]})) <= 2000
+    assert summary_of({"notes": deep, "decisions": ["d"]}) == "- decision: d\n- note: at the bottom\n"
+    for _ in range(9000):
+        deep = [deep]
+    decision, last = summary_of({"notes": deep, "decisions": ["d"]}).splitlines()
+    assert decision == "- decision: d"
+    assert last.startswith("(left out: at least 1 of 2 items; ")
 
 
-def test_shared_lists_that_multiply_are_read_once() -> None:
+def test_a_list_that_stands_in_two_places_is_told_in_both() -> None:
+    shared = ["x"]
+    summary = summary_of({"outputs": {"a": shared, "b": shared}})
+    assert summary == summary_of({"outputs": {"a": ["x"], "b": ["x"]}}) == "- output: a: x\n- output: b: x\n"
+
+
+def test_shared_lists_that_multiply_come_to_an_end() -> None:
     laughs: Any = ["ha"]
     for _ in range(100):
         laughs = [laughs] * 10
-    assert summary_of({"notes": laughs}) == "- note: ha\n"
+    first, last = summary_of({"notes": laughs}).splitlines()
+    assert first == "- note: ha"
+    assert CLOSING.fullmatch(last)
 
 
 HOSTILE = {

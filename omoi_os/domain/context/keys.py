@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeGuard
 
 from omoi_os.domain.context.items import Rank
-from omoi_os.domain.context.text import short
+from omoi_os.domain.context.text import BRACKETS, clean
 
-LONGEST_NAME: Final = 60
-_LONGEST_REFERENCE: Final = 200
+_MOST_BESIDE: Final = 40
+"""Tokens, more or less, of a name or a reference beside a text: what is longer is told as text itself."""
+
+_LONGEST_BESIDE: Final = 3 * _MOST_BESIDE  # characters
+_TRIPLE: Final = re.compile("[A-Za-z]{3}")
 _LONGEST_INTEGER: Final = 4_096  # bits; Python refuses to write out more than 4,300 digits
 
 _RANKS: Final = {
@@ -39,7 +43,10 @@ LEFT_OUT: Final = "left_out"
 _CONTENT: Final = frozenset({"content", "artifact_content"})
 _TASK: Final = ("task_id", "task")
 _ARTIFACT: Final = ("artifact_path", "path", "artifact", "artifact_id")
-POINTERS: Final = frozenset({*_TASK, *_ARTIFACT, "ticket_id", "phase_id"})
+POINTERS: Final = frozenset({*_TASK, *_ARTIFACT})
+KNOWN: Final = dict.fromkeys((*_RANKS, *sorted(_CONTENT), *_TASK, *_ARTIFACT))
+"""Keys that are looked at also where there are too many for all."""
+
 _PLAIN: Final = frozenset(
     {
         "text",
@@ -61,6 +68,8 @@ class Place(NamedTuple):
 
     Attributes:
         settled: A key has named the rank; nothing below it can name another.
+        task: As given, as `artifact`; "" where none is named that has room beside a text.
+        reference: What is shown of both.
     """
 
     rank: Rank = Rank.OUTPUT
@@ -75,12 +84,17 @@ class Place(NamedTuple):
             return self
         return self._replace(rank=key.rank, settled=True) if self.reference else _SETTLED[key.rank]
 
-    def pointed(self, value: dict[object, object]) -> Place:
+    def pointed(self, value: Mapping[object, object]) -> Place:
         """Where the values of an object are that says which task or artifact it is about."""
-        task = _pointer(value, _TASK, "task ") or self.task
+        task = _pointer(value, _TASK) or self.task
         artifact = _pointer(value, _ARTIFACT) or self.artifact
-        both = f"{task}, {artifact}" if task and artifact else task or artifact
-        return Place(self.rank, self.settled, task, artifact, both)
+        both = [f"task {_beside(task)}"] * bool(task) + [_beside(artifact)] * bool(artifact)
+        return Place(self.rank, self.settled, task, artifact, ", ".join(both).translate(BRACKETS))
+
+    def shows(self, key: object, value: object) -> bool:
+        """Whether the reference says what stands at `key`."""
+        shown = self.task if key in _TASK else self.artifact if key in _ARTIFACT else ""
+        return bool(shown) and isinstance(value, (str, int)) and scalar(value) == shown
 
 
 _SETTLED: Final = {rank: Place(rank, settled=True) for rank in Rank}
@@ -93,16 +107,21 @@ class Key(NamedTuple):
         label: How it is shown; "" where the value says it all.
         rank: That of what stands below it, or None if it names none.
         content: Whether that holds even where another key has named the rank before.
+        long: Whether it has no room beside its value.
     """
 
     label: str
     rank: Rank | None = None
     content: bool = False
+    long: bool = False
+
+
+_LONG: Final = Key("", long=True)
 
 
 def meaning(name: str) -> Key:
     """What the key `name` says."""
-    return _meaning(name) if len(name) <= LONGEST_NAME else Key(short(name, LONGEST_NAME))
+    return _meaning(name) if len(name) <= _LONGEST_BESIDE else _LONG
 
 
 @lru_cache(1_000)
@@ -110,7 +129,8 @@ def _meaning(name: str) -> Key:
     plain = name.strip().lower().replace(" ", "_")
     content = plain in _CONTENT
     rank = Rank.OUTPUT if content else _RANKS.get(plain)
-    return Key("" if name in _PLAIN else short(name, LONGEST_NAME), rank, content)
+    label = "" if name in _PLAIN else _beside(name)
+    return Key(label, rank, content, long=not (label or name in _PLAIN) and bool(clean(name)))
 
 
 def is_count(value: object) -> TypeGuard[int]:
@@ -118,17 +138,24 @@ def is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
-def _pointer(value: dict[object, object], keys: Iterable[str], what: str = "") -> str:
+def _pointer(value: Mapping[object, object], keys: Iterable[str]) -> str:
     for key in keys:
         found = value.get(key)
-        if isinstance(found, (str, int)) and (text := _reference(scalar(found)[: _LONGEST_REFERENCE + 1])):
-            return what + text
+        if isinstance(found, (str, int)) and _beside(text := scalar(found)):
+            return text
     return ""
 
 
+def _beside(text: str) -> str:
+    """`text` as it stands beside another; "" where it has no room there."""
+    return _short(text) if len(text) <= _LONGEST_BESIDE else ""
+
+
 @lru_cache(1_000)
-def _reference(text: str) -> str:
-    return short(text, _LONGEST_REFERENCE)  # a task's id stands beside each of its items
+def _short(text: str) -> str:  # a task's id stands beside each of its items
+    shown = clean(text)
+    # Three letters are taken for a token, and each byte of anything else.
+    return shown if len(_TRIPLE.sub("x", shown).encode()) <= _MOST_BESIDE else ""
 
 
 def scalar(value: object) -> str:

@@ -6,6 +6,9 @@ import re
 import unicodedata
 from typing import Final
 
+BRACKETS: Final = str.maketrans("[]", "()")
+"""References stand in square ones: a text that could imitate one has round ones."""
+
 _COLOURS: Final = re.compile("\x1b\\[[0-9;?]{0,20}[@-~]")
 
 # What is printable, and yet nobody sees but a model reads: fillers, and selectors that can spell out a text.
