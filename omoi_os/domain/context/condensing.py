@@ -15,7 +15,7 @@ from omoi_os.domain.context.cutting import Meter
 from omoi_os.domain.context.items import Condensed, Item, Rank, Reading
 from omoi_os.domain.context.lines import Filler, Line
 from omoi_os.domain.context.packing import pack
-from omoi_os.domain.context.text import BRACKETS, clean
+from omoi_os.domain.context.text import clean, round_brackets
 
 MOST_GIVEN: Final = 12_000
 """Tokens of what a model is given to condense; what is beyond is only counted, as in any summary."""
@@ -95,7 +95,7 @@ def _told(point: Point, leftover: Leftover) -> tuple[Item, tuple[Item, ...]] | N
     """The line that a point becomes, and what it is about."""
     given = leftover.items
     about = tuple(given[number - 1] for number in dict.fromkeys(point.items) if 0 < number <= len(given))
-    text = clean(point.text.translate(BRACKETS))
+    text = clean(round_brackets(point.text))
     if not about or not text:
         return None
     return Item(Rank.CONDENSED, _phases(about), "", text, _references(about)), about

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple, TypeGuard
 
 from omoi_os.domain.context.items import Rank
-from omoi_os.domain.context.text import BRACKETS, clean
+from omoi_os.domain.context.text import clean, round_brackets
 
 _MOST_BESIDE: Final = 40
 """Tokens, more or less, of a name or a reference beside a text: what is longer is told as text itself."""
@@ -88,8 +88,7 @@ class Place(NamedTuple):
         """Where the values of an object are that says which task or artifact it is about."""
         task = _pointer(value, _TASK) or self.task
         artifact = _pointer(value, _ARTIFACT) or self.artifact
-        both = [f"task {_beside(task)}"] * bool(task) + [_beside(artifact)] * bool(artifact)
-        return Place(self.rank, self.settled, task, artifact, ", ".join(both).translate(BRACKETS))
+        return Place(self.rank, self.settled, task, artifact, _reference(task, artifact))
 
     def shows(self, key: object, value: object) -> bool:
         """Whether the reference says what stands at `key`."""
@@ -146,13 +145,19 @@ def _pointer(value: Mapping[object, object], keys: Iterable[str]) -> str:
     return ""
 
 
+@lru_cache(1_000)  # a task's id stands beside each of its items
+def _reference(task: str, artifact: str) -> str:
+    both = (f"task {_beside(task)}" if task else "", _beside(artifact))
+    return round_brackets(", ".join(filter(None, both)))
+
+
 def _beside(text: str) -> str:
     """`text` as it stands beside another; "" where it has no room there."""
     return _short(text) if len(text) <= _LONGEST_BESIDE else ""
 
 
 @lru_cache(1_000)
-def _short(text: str) -> str:  # a task's id stands beside each of its items
+def _short(text: str) -> str:
     shown = clean(text)
     # Three letters are taken for a token, and each byte of anything else.
     return shown if len(_TRIPLE.sub("x", shown).encode()) <= _MOST_BESIDE else ""

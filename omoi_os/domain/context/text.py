@@ -6,26 +6,14 @@ import re
 import unicodedata
 from typing import Final
 
-BRACKETS: Final = str.maketrans("[]", "()")
-"""References stand in square ones: a text that could imitate one has round ones."""
-
 _COLOURS: Final = re.compile("\x1b\\[[0-9;?]{0,20}[@-~]")
 
 # What is printable, and yet nobody sees but a model reads: fillers, and selectors that can spell out a text.
 _HIDDEN: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0d\uffa0\U000e0000-\U000e0fff]+"
 )
-_HIDDEN_BYTES: Final = (
-    b"\xcd\x8f",
-    b"\xe1\x85",
-    b"\xe1\x9e",
-    b"\xe1\xa0",
-    b"\xe3\x85",
-    b"\xef\xb8",
-    b"\xef\xbe\xa0",
-    b"\xf3\xa0",
-)
-"""How they begin in UTF-8: these are found five times faster."""
+_HIDDEN_BYTES: Final = (b"\xcd", b"\xe1", b"\xe3", b"\xef", b"\xf3")
+"""Their first ones in UTF-8: Western text has none of these, which is seen five times faster."""
 
 # Encoding takes 40 times longer per token in an endless run of one character ("=" has tokens of 64).
 _LONG_WORD: Final = 64
@@ -50,7 +38,7 @@ def clean(text: str) -> str:
         text = " ".join(text.split())
         if not text.isprintable():
             text = " ".join(_printable(_COLOURS.sub(" ", text)).split())
-    if _may_hide(text):
+    if _hides(text):
         text = " ".join(_HIDDEN.sub("", text).split())
     if _has_long_word(text):
         text = _RUN.sub(r"\g<0> ", text)
@@ -59,14 +47,14 @@ def clean(text: str) -> str:
 
 def _printable(text: str) -> str:
     noise = [one for one in set(text) - _JOINERS if not one.isprintable()]
-    return text.translate({ord(one): _INSTEAD.get(unicodedata.category(one), " ") for one in noise})
+    instead = {ord(one): _INSTEAD.get(unicodedata.category(one), " ") for one in noise}
+    return text.translate(instead) if instead else text
 
 
-def _may_hide(text: str) -> bool:
-    if text.isascii():
+def _hides(text: str) -> bool:
+    if text.isascii() or not any(map(text.encode().__contains__, _HIDDEN_BYTES)):
         return False
-    encoded = text.encode()
-    return any(first in encoded for first in _HIDDEN_BYTES)
+    return _HIDDEN.search(text) is not None
 
 
 def all_clean(texts: list[str]) -> list[str]:
@@ -80,7 +68,7 @@ def _is_clean(text: str) -> bool:
         and "  " not in text
         and text[:1] != " " != text[-1:]
         and "<|" not in text
-        and not _may_hide(text)
+        and not _hides(text)
         and not _has_long_word(text)
     )
 
@@ -92,6 +80,11 @@ def _has_long_word(line: str) -> bool:
         if not start:
             return True
     return False
+
+
+def round_brackets(text: str) -> str:
+    """`text` that cannot imitate a reference, which stands in square ones."""
+    return text.replace("[", "(").replace("]", ")")
 
 
 def short(text: str, most: int) -> str:
