@@ -42,6 +42,10 @@ CLOSING = re.compile(
     r"\(left out: (at least )?([\d,]+) of ([\d,]+) items; (?:condensed: [\d,]+; )?cut: ([\d,]+); "
     r"about ([\d,]+) tokens\)"
 )
+CLOSINGS = re.compile(
+    rf"{CLOSING.pattern}|\(left out: (at least )?[\d,]+ of [\d,]+; cut: [\d,]+\)|\(more was left out\)|…"
+)
+PHASES = ("PHASE_REQUIREMENTS", "PHASE_DESIGN", "PHASE_IMPLEMENTATION", "PHASE_TESTING")
 RANKS = ["decision", "blocking", "artifact", "risk", "outcome", "note", "output"]
 
 
@@ -104,7 +108,7 @@ def test_no_context_gets_over_any_budget(context: dict[Any, Any], budget: int, e
     assert ContextSummarizer(Tokens(encoding)).summarize(context, budget) == summary
     *lines, last = summary.splitlines() or [""]
     assert all(LINE.fullmatch(line) for line in lines)
-    assert not last or LINE.fullmatch(last) or CLOSING.fullmatch(last) or last in ("(more was left out)", "…")
+    assert not last or LINE.fullmatch(last) or CLOSINGS.fullmatch(last)
     ranks = [RANKS.index(line[2:].split(" ")[0].rstrip(":")) for line in lines]
     assert ranks == sorted(ranks)
 
@@ -137,8 +141,34 @@ def test_tokens_of_lines_add_up(texts: list[str], encoding: str) -> None:
 def test_a_context_that_fits_is_told_whole(context: dict[Any, Any]) -> None:
     reading = read(context, 10**6)
     summary = summary_of(context, 10**6)
-    closing = bool(reading.phases and reading.unread)  # what was not even handed in is told, too
+    closing = bool(reading.unread)  # what was not even handed in is told, too
     assert summary.count("\n") == sum(map(len, reading.phases)) + closing
+
+
+@MANY
+@given(contexts, st.integers(80, 600))
+def test_only_a_whole_context_leaves_much_of_its_budget_unused(context: dict[Any, Any], budget: int) -> None:
+    context["notes"] = [f"note {number} of many" for number in range(300)]
+    summary = summary_of(context, budget)
+    assert CLOSINGS.fullmatch(summary.splitlines()[-1])
+    assert budget - 20 <= tokens_of(summary) <= budget
+
+
+@pytest.mark.parametrize(
+    "context", [{"left_out": 7}, {"notes": [" " * 70_000]}, {"phases": {"x": {"left_out": 1}}}]
+)
+def test_where_nothing_can_be_shown_that_is_said(context: Any) -> None:
+    assert CLOSING.fullmatch(summary_of(context).strip())
+    assert summary_of(context, 20) == "(more was left out)\n"
+    assert summary_of(context, 1) == summary_of(context, 0) == ""
+
+
+@pytest.mark.parametrize(("budget", "line"), [(75, CLOSING), (60, CLOSINGS), (24, CLOSINGS)])
+def test_a_small_budget_has_a_shorter_closing_line(budget: int, line: re.Pattern[str]) -> None:
+    context = {"notes": [f"note number {number}" for number in range(12)]}
+    last = summary_of(context, budget).splitlines()[-1]
+    assert line.fullmatch(last)
+    assert (" of 12" in last) is (budget >= 60)
 
 
 points = st.lists(
@@ -240,7 +270,7 @@ def test_what_a_model_does_not_use_goes_back_to_the_items() -> None:
 
 
 def crowded(phases: int = 4, notes: int = 400) -> dict[str, Any]:
-    names = ["PHASE_REQUIREMENTS", "PHASE_DESIGN", "PHASE_IMPLEMENTATION", "PHASE_TESTING"][:phases]
+    names = PHASES[:phases]
     return {
         "phases": {
             name: {
@@ -283,6 +313,66 @@ def test_one_huge_decision_does_not_hide_the_others() -> None:
     lines = summary_of(context, 400).splitlines()
     assert lines[0].endswith("… [cut]")
     assert lines[1:] == ["- decision: an older one", "- note: short", lines[-1]]
+
+
+def test_huge_decisions_do_not_hide_small_ones_and_none_of_them_is_hidden_by_outputs() -> None:
+    small = [f"decision {number} is a small one" for number in range(30)]
+    huge = [f"huge one {number}: " + "many words " * 10_000 for number in range(2)]
+    context = {"decisions": small + huge, "outputs": [f"line {number} of a log" for number in range(2000)]}
+    lines = summary_of(context).splitlines()
+    assert lines[0].startswith("- decision: huge one 1: ")
+    assert lines[1].startswith("- decision: huge one 0: ")
+    assert [line.endswith(" … [cut]") for line in lines].count(True) == 2
+    assert {f"- decision: {text}" for text in small} <= set(lines)
+    assert lines[32].startswith("- output: line ")
+
+
+def test_an_item_with_a_long_reference_hides_no_other() -> None:
+    def told(bad: tuple[str, ...]) -> list[str]:
+        phases = {
+            phase: {"decisions": [f"decision {number} of this phase" for number in range(60)]}
+            for phase in (*PHASES, "PHASE_DEPLOYMENT")
+        }
+        for phase in bad:
+            phases[phase]["decisions"].append({"text": "hm", "path": "龘" * 200})  # type: ignore[arg-type]
+        summary = summary_of({"phases": phases})
+        assert tokens_of(summary) >= 1960
+        return summary.splitlines()
+
+    usual = told(())
+    for bad in (("PHASE_TESTING",), ("PHASE_TESTING", "PHASE_DEPLOYMENT"), (*PHASES, "PHASE_DEPLOYMENT")):
+        lines = told(bad)
+        for phase in ("requirements", "design", "implementation", "testing", "deployment"):
+            before, now = (sum(f"({phase})" in line for line in some) for some in (usual, lines))
+            assert now >= before * 0.2
+
+
+@pytest.mark.parametrize("budget", [100, 200])
+def test_a_small_budget_shows_items_whatever_they_refer_to(budget: int) -> None:
+    item = {
+        "text": "a decision",
+        "path": "src/" + "a1b2c3d4/" * 21 + "x.md",
+        "task_id": "1b4e28ba-2fa1-11d2-883f-0016d3cca427",
+    }
+    shown = summary_of({"phases": {phase: {"decisions": [item]} for phase in PHASES}}, budget).splitlines()
+    assert shown[0].startswith("- decision (testing): a decision; path: ")
+    assert shown[0].endswith("[task 1b4e28ba-2fa1-11d2-883f-0016d3cca427]")
+
+
+RULES = ("-" * 60 + "\n") * 25
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_budget_that_would_hold_everything_does(encoding: str) -> None:
+    summarizer = ContextSummarizer(Tokens(encoding))
+    context = {"outputs": [f"{number} {RULES}" for number in range(11)], "decisions": ["d"]}
+    whole = summarizer.summarize(context, 10_000)
+    need = tokens_of(whole, encoding)
+    assert need < 1000
+    for budget in (need, need + 1, need + need // 10):
+        assert summarizer.summarize(context, budget) == whole
+    for budget in range(need // 2, need, 17):
+        assert tokens_of(summarizer.summarize(context, budget), encoding) >= budget - 20
 
 
 def test_the_closing_line_counts_what_was_left_out() -> None:
@@ -369,7 +459,7 @@ SHAPES: list[tuple[Any, list[str]]] = [
     ({"task": "Split"}, ["- output: Split [task Split]"]),
     (
         {"artifacts": [{"type": "t", "path": "a.md", "artifact_path": "b.md"}]},
-        ["- artifact: path: a.md; t [b.md]"],
+        ["- artifact: t; path: a.md [b.md]"],
     ),
     ({"artifacts": [{"type": "t", "path": "a.md", "artifact": "a.md"}]}, ["- artifact: t [a.md]"]),
     ({"decisions": [{"path": {"x": 1}}, {"path": 1.5}]}, ["- decision: path: 1.5", "- decision: path: x: 1"]),
@@ -597,10 +687,15 @@ def test_control_words_do_not_come_together_again_where_a_text_was_read_in_piece
 def test_texts_that_need_more_tokens_than_those_before_still_fill_the_budget_with_whole_items() -> None:
     dense = [f"{number}: 设计文档需要审查证据必须测量" for number in range(300)]
     plain = [f"a plain and simple sentence with the number {number}" for number in range(15)]
-    *lines, last, _ = summary_of({"notes": dense + plain}, 1000).splitlines(True)
-    assert tokens_of("".join(lines)) > 940
-    assert not any("[cut]" in line for line in lines)
-    assert "[cut]" in last or last.startswith("- note: ")
+    *lines, last, closing = summary_of({"notes": dense + plain}, 1000).splitlines()
+    newest_first = [f"- note: {text}" for text in reversed(dense + plain)]
+    assert lines == newest_first[: len(lines)]
+    assert CLOSING.fullmatch(closing)
+    text, cut, nothing = last.partition(" … [cut]")
+    assert not nothing
+    assert newest_first[len(lines)].startswith(text)
+    assert cut or text == newest_first[len(lines)]
+    assert tokens_of("".join(f"{line}\n" for line in lines)) > 940
 
 
 def test_artifacts_of_one_kind_are_told_apart_by_their_paths() -> None:

@@ -11,10 +11,12 @@ from omoi_os.domain.context.items import Condensed, Item, Reading
 
 _FORMS: Final = (
     "(left out: {least}{left:,} of {all:,} items; {condensed}cut: {cut:,}; about {tokens:,} tokens)\n",
+    "(left out: {least}{left:,} of {all:,}; cut: {cut:,})\n",
     "(more was left out)\n",
     "…\n",
     "",
 )
+_AT_LEAST: Final = "at least "
 _CONDENSED: Final = "condensed: {:,}; "
 _LARGEST_PART: Final = 3
 """The line takes at most a third of the budget: a small one gets a shorter line."""
@@ -66,7 +68,7 @@ class Closing:
         characters = sum([len(item.text) for item in items]) + reading.characters
         for form in _FORMS:
             line = form.format(
-                least="at least ",
+                least=_AT_LEAST if reading.unread else "",
                 left=number,
                 all=number,
                 condensed=_CONDENSED.format(len(condensed.items)) if condensed.items else "",
@@ -89,7 +91,7 @@ class Closing:
             return ""
         reading = self.reading
         return self.form.format(
-            least="at least " if reading.unread else "",
+            least=_AT_LEAST if reading.unread else "",
             left=len(missing.left_out) + reading.unread,
             all=sum(map(len, reading.phases)) + reading.unread,
             condensed=_CONDENSED.format(missing.condensed) if missing.condensed else "",

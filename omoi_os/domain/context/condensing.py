@@ -117,8 +117,7 @@ def _filled(lines: Sequence[Line], room: int, meter: Meter) -> tuple[Sequence[Li
     filler = Filler(meter)
     done, left = filler.fill(lines, room)
     if done < len(lines) and left >= filler.least(lines[done]):
-        lines[done].given = left
-        filler.cut(lines[done])
+        filler.cut(lines[done], left)
         if lines[done].text:
             return lines[: done + 1], filler.used + lines[done].given
     return lines[:done], filler.used

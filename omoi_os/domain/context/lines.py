@@ -13,7 +13,7 @@ from typing import Final
 
 from omoi_os.domain.context.cutting import Meter, head_of
 from omoi_os.domain.context.items import Item, Rank
-from omoi_os.domain.context.text import all_clean
+from omoi_os.domain.context.text import all_clean, clean
 
 _CUT: Final = " … [cut]"
 _LEAST_CUT: Final = 4
@@ -30,6 +30,11 @@ _FRAME: Final = 7
 
 _DENSEST: Final = 8.0
 _SPARSEST: Final = 0.25
+
+_LIGHTEST: Final = 32
+"""Characters for each token of the room above which a text is too long whatever it consists of."""
+
+_SAMPLE: Final = 128
 _NAMES: Final = tuple(rank.name.lower() for rank in Rank)
 _NOTHING: Final = "(no printable text)"
 
@@ -39,10 +44,12 @@ class Line:
 
     Attributes:
         size: Characters of the item's text.
-        text: The line, as soon as it was made.
+        made: The whole line, as soon as it was made.
+        text: What is shown of it.
         given: Tokens set aside for it while it is not whole; 0 while it is left out.
     """
 
+    made = ""
     text = ""
     given = 0
     whole = False
@@ -84,28 +91,28 @@ class Filler:
                 most = len(batch) // 2
         return done, room
 
-    def fill_all(self, lines: Sequence[Line], room: int) -> bool:
+    def fill_all(self, lines: Sequence[Line], room: int) -> None:
         """Make all of `lines` whole if they fit into `room`, else none."""
-        if sum([line.size for line in lines]) > _FAR * room * self._density:
-            return False
         tokens = self._count(lines)
         if tokens <= room:
             self._keep(lines, tokens)
-        return tokens <= room
 
     def least(self, line: Line) -> int:
         """The tokens below which nothing worth reading would be left of it."""
         return self._frame(line.item) + _LEAST_CUT
 
-    def cut(self, line: Line) -> int:
-        """Make the line that fits into what it was given; returns how much of that it does not need."""
-        frame, given = self._frame(line.item), line.given
-        head = head_of(line.item.text, given - frame, self._meter, self._density)
-        line.text, line.given, line.whole = "", 0, False
-        if head.text:
-            line.text = rendered(line.item, head.text if head.whole else head.text + _CUT)
-            line.given, line.whole = frame + head.tokens, head.whole
-        return given - line.given
+    def cut(self, line: Line, room: int) -> int:
+        """Show what fits of a line into `room`; returns what is left of that."""
+        frame = self._frame(line.item)
+        head = head_of(line.item.text, room - frame, self._meter, self._density)
+        line.text, line.given = "", 0
+        if head.whole and head.text and (tokens := self._count([line])) <= room:
+            self._keep([line], tokens)
+            return room - tokens
+        if not head.text:
+            return room
+        line.text, line.given = rendered(line.item, head.text + _CUT), frame + head.tokens
+        return room - line.given
 
     def _batch(self, lines: Iterable[Line], room: int) -> list[Line]:
         """The next lines that should fit; at least one, unless it is far too long."""
@@ -115,17 +122,24 @@ class Filler:
         for line in lines:
             most -= line.size + frame
             if most < 0:
-                break
+                return batch or ([line] if self._is_light(line, room) else [])
             if not batch:
                 most -= left * (_FAR - _CAREFUL)
             batch.append(line)
         return batch
 
+    def _is_light(self, line: Line, room: int) -> bool:
+        """Whether a line may fit after all, since its text has many characters for each token: a table."""
+        if line.size > _LIGHTEST * room:
+            return False
+        middle = line.item.text[line.size // 2 :][:_SAMPLE]
+        return line.size * self._meter.count(clean(middle)) <= _FAR * room * len(middle)
+
     def _count(self, lines: Sequence[Line]) -> int:
-        made = [line for line in lines if not line.text]
-        for line, body in zip(made, all_clean([line.item.text for line in made]), strict=True):
-            line.text = rendered(line.item, body)
-        tokens = self._meter.count("".join([line.text for line in lines]))
+        new = [line for line in lines if not line.made]
+        for line, body in zip(new, all_clean([line.item.text for line in new]), strict=True):
+            line.made = rendered(line.item, body)
+        tokens = self._meter.count("".join([line.made for line in lines]))
         self._characters += sum([line.size for line in lines])
         self._tokens += max(0, tokens - _FRAME * len(lines))
         self._density = min(_DENSEST, max(_SPARSEST, self._characters / self._tokens))
@@ -134,7 +148,7 @@ class Filler:
     def _keep(self, lines: Iterable[Line], tokens: int) -> None:
         self.used += tokens
         for line in lines:
-            line.given, line.whole = 0, True
+            line.text, line.given, line.whole = line.made, 0, True
 
     def _frame(self, item: Item) -> int:
         """The tokens of its line if nothing of its text is shown."""

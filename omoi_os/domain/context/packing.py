@@ -5,6 +5,7 @@ Each phase first fills an equal share, best rank first; what shares leave over g
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,15 @@ from omoi_os.domain.context.lines import Filler, Line
 
 _HUGE: Final = 4
 """Characters for each token of a phase's share above which an item is huge."""
+
+_LEAST: Final = 16
+"""Tokens below which no item is begun."""
+
+_MOST_PASSED_OVER: Final = 8
+"""Items that may be passed over in a row because even a cut one would not fit: looking at more costs more."""
+
+_LIGHTEST: Final = 32
+"""Characters that a token of an unknown text may have, in favour of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +64,41 @@ def pack(reading: Reading, budget: int, meter: Meter, condensed: Condensed = _NO
     _fill_rest(filler, [line for line in lines if not line.whole], left)
     missing = [line for line in lines if not line.whole]
     # The room kept for the closing line may be enough for all that is missing.
-    if reading.unread or not filler.fill_all(missing, budget - filler.used):
-        _cut(filler, missing)
+    left = budget - filler.used
+    if not reading.unread and _may_fit(missing, left):
+        filler.fill_all(missing, left)
     return _verified(lines, filler.used, closing, budget, meter)
 
 
-def _fill_share(filler: Filler, lines: list[Line], share: int) -> int:
+def _fill_share(filler: Filler, lines: Sequence[Line], share: int) -> int:
     """Whole items in order, up to the first that does not fit, which gets what is left; returns what is left.
 
-    One that is far larger than the share gets half of that once, lest a huge decision hides a small one.
+    One that needs more than half of the share gets half of that, lest a huge decision hides a small one.
+    Others that are huge wait until the small ones of their rank had their turn.
     """
-    done, left = filler.fill(lines, share)
-    if [line.size > _HUGE * share for line in lines[done : done + 2]] == [True, False]:
-        left -= _give(filler, lines[done], left // 2)
-        if lines[done].given:
-            more, left = filler.fill(lines[done + 1 :], left)
-            done += 1 + more
-    return left - _give(filler, lines[done], left) if done < len(lines) else left
+    huge = _HUGE * share
+    queue = _in_turn(lines, huge)
+    left = share
+    for _ in range(_MOST_PASSED_OVER):
+        done, left = filler.fill(queue, left)
+        queue = queue[done:]
+        if not queue or left < _LEAST:
+            break
+        line, queue = queue[0], queue[1:]
+        large = line.size > huge or left > share // 2
+        if large and any(other.size <= huge for other in queue):
+            left -= _give(filler, line, left // 2) or _give(filler, line, left)
+        else:
+            left -= _give(filler, line, left)
+    return left
+
+
+def _in_turn(lines: Sequence[Line], huge: float) -> Sequence[Line]:
+    """By rank; in a rank all huge ones but the first come last."""
+    large = [line for line in lines if line.size > huge]
+    first = {line.item.rank: line for line in reversed(large)}
+    waiting = {line for line in large if line is not first[line.item.rank]}
+    return sorted(lines, key=lambda line: (line.item.rank, line in waiting)) if waiting else lines
 
 
 def _give(filler: Filler, line: Line, tokens: int) -> int:
@@ -79,54 +107,46 @@ def _give(filler: Filler, line: Line, tokens: int) -> int:
     return line.given
 
 
-def _fill_rest(filler: Filler, lines: list[Line], rest: int) -> None:
-    """Give what shares left over to the best items that are not whole."""
+def _fill_rest(filler: Filler, lines: Sequence[Line], rest: int) -> None:
+    """Give what shares left over to the best items that are not whole, and cut those that still are not."""
+    passed_over = 0
     for line in lines:
         room = line.given + rest
+        if not line.given and (rest < _LEAST or passed_over == _MOST_PASSED_OVER):
+            continue
         whole, left = filler.fill([line], room)
         if whole:
             rest = left
-        elif line.given or _give(filler, line, room):
-            line.given = room
-            return
+        elif line.given or room >= filler.least(line):
+            rest = filler.cut(line, room)
         else:
-            _go_on(lines, rest)
-            return
+            passed_over += 1
 
 
-def _go_on(lines: list[Line], rest: int) -> None:
-    """Give what is too little for anything new to the first item that is cut already."""
-    for line in lines:
-        if line.given:
-            line.given += rest
-            return
-
-
-def _cut(filler: Filler, lines: list[Line]) -> None:
-    """Cut what was not given enough; what one leaves over goes to the next."""
-    spare = 0
-    for line in lines:
-        line.text = ""
-        if line.given:
-            line.given += spare
-            spare = filler.cut(line)
+def _may_fit(missing: Sequence[Line], left: int) -> bool:
+    """Whether it is worth counting all of it; the rest of a text is taken to be like its beginning."""
+    spare = left - sum([line.given for line in missing])
+    need = 0.0
+    for line in missing:
+        shown = len(line.text)
+        need += max(0, line.size - shown) * line.given / shown if shown else line.size / _LIGHTEST
+    return need <= 2 * spare
 
 
 def _verified(lines: list[Line], used: int, closing: Closing, budget: int, meter: Meter) -> Packed:
     """The lines as one text, without the last ones if the closing line needs more than was kept for it."""
     shown = [line for line in lines if line.text]
     used += sum(line.given for line in shown)
-    while lines:
+    while True:
         text = "".join([line.text for line in shown])
         missing = _missing(lines, closing)
         last = closing.line(missing, used / len(text) if text else 1.0)
         if used + meter.count(last) <= budget:
             return Packed(text + closing.condensed.text + last, tuple(shown), missing.is_nothing)
         if not shown:
-            break
+            return Packed()
         used -= meter.count(shown[-1].text)
         shown.pop().text = ""
-    return Packed()
 
 
 def _missing(lines: list[Line], closing: Closing) -> Missing:

@@ -23,8 +23,8 @@ _LONGEST_JOINED: Final = 1_000
 _MOST_JOINED: Final = 200
 _BLANK: Final = 65_536
 _ENDS: Final = 100
-_SPARSEST: Final = 32
-"""Characters for each token of the budget after which a rank has enough; prose has five for each."""
+_SPARSEST: Final = 64
+"""Characters for each token of the budget after which a rank has enough: rules of a table have as many."""
 
 _SHORTEST: Final = 4 * _SPARSEST  # the tokens of "- note: a"
 
@@ -39,7 +39,7 @@ _PHASES: Final = tuple(phase.value for phase in Phase)
 _NEAREST: Final[dict[str, int]] = {phase: place for place, phase in enumerate(reversed(PHASE_SEQUENCE))}
 
 _BY_RANK_AND_KEY: Final = itemgetter(0, 1)
-_BY_KEY: Final = itemgetter(0)
+_POINTERS_LAST: Final = itemgetter(0, 1)
 _TOP: Final = Place()
 _NO_KEYS: Final = frozenset[str]()
 
@@ -306,7 +306,8 @@ def _joined(value: dict[object, object], place: Place) -> str | None:
     for key, child in value.items():
         if isinstance(child, _CONTAINERS):
             return None
-        if key in POINTERS and place.shows(key, child):
+        points = key in POINTERS
+        if points and place.shows(key, child):
             continue
         name = key if isinstance(key, str) else scalar(key)
         said = meaning(name)
@@ -317,10 +318,10 @@ def _joined(value: dict[object, object], place: Place) -> str | None:
             return None
         if text:
             label = name if said.long else said.label
-            parts.append((name, f"{label}: {text}" if label else text))
+            parts.append((points, name, f"{label}: {text}" if label else text))
     if len(parts) == 1:
-        joined = parts[0][1]
+        joined = parts[0][2]
     else:
-        parts.sort(key=_BY_KEY)
-        joined = "; ".join([text for _, text in parts])
+        parts.sort(key=_POINTERS_LAST)
+        joined = "; ".join([part[2] for part in parts])
     return joined if len(joined) <= _LONGEST_JOINED else None
