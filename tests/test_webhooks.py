@@ -22,6 +22,7 @@ from omoi_os.bootstrap import Services
 from omoi_os.domain.webhooks import DELAYS, Reply, outcome_of
 from omoi_os.embedded import EmbeddedPostgres
 from omoi_os.errors import Conflict, InvalidInput, NotFound
+from omoi_os.logs import HIDDEN
 from omoi_os.models.webhook import Webhook, WebhookDelivery
 from omoi_os.services.database import DatabaseService, driver_connection
 from omoi_os.services.events import EventService
@@ -414,7 +415,10 @@ def test_an_operator_adds_tests_shows_and_removes_a_webhook(
 
     refused = run("add", url, allow="0")
     assert (refused.returncode, "https://" in refused.stderr) == (2, True)
+    typo = run("add", url, "--type", "gate.decidd")
+    assert (typo.returncode, "the nearest is gate.decided" in typo.stderr) == (2, True)
     webhook, secret = run("add", url, "--type", "gate.").stdout.split()
+    assert url.replace("abc", HIDDEN) in run("list").stdout.replace("\n", "")
     assert secret.startswith("whsec_")
     handler.answers.append(500)
     failed = run("test", webhook)
