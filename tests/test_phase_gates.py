@@ -501,6 +501,8 @@ def test_all_tasks_must_be_completed_and_there_must_be_one(
         ([{"type": 7}, {"type": ""}, {"type": "y" * 101}, {"type": "a", "path": 5}, {}], 0),
         ({"requirements_document": {"content": REQUIREMENTS}}, 1),
         ({"requirements_document": "docs/requirements.md"}, 1),
+        ({"type": "requirements_document", "content": {"content": REQUIREMENTS}}, 1),
+        ({"artifact_type": "requirements_document", "artifact_path": "docs/requirements.md"}, 1),
         ([[{"type": "a"}]], 0),
         (None, 0),
     ],

@@ -38,6 +38,10 @@ WITH todo AS (
            coalesce(e.entry -> 'artifact_content', e.entry -> 'content') AS content
     FROM todo t
     CROSS JOIN LATERAL (
+        SELECT jsonb_typeof(t.result -> 'artifacts') = 'object'
+               AND t.result -> 'artifacts' ?| '{{type,artifact_type}}' AS alone
+    ) a
+    CROSS JOIN LATERAL (
         SELECT item AS entry, place FROM jsonb_array_elements(
             CASE jsonb_typeof(t.result -> 'artifacts') WHEN 'array' THEN t.result -> 'artifacts' ELSE '[]' END
         ) WITH ORDINALITY AS list (item, place)
@@ -45,12 +49,12 @@ WITH todo AS (
         SELECT CASE jsonb_typeof(value) WHEN 'string' THEN jsonb_build_object('type', key, 'path', value)
                     ELSE jsonb_build_object('type', key, 'content', value) END, place
         FROM jsonb_each(
-            CASE jsonb_typeof(t.result -> 'artifacts') WHEN 'object' THEN t.result -> 'artifacts'
-                 ELSE '{{}}' END
+            CASE WHEN jsonb_typeof(t.result -> 'artifacts') = 'object' AND NOT a.alone
+                 THEN t.result -> 'artifacts' ELSE '{{}}' END
         ) WITH ORDINALITY AS pairs (key, value, place)
         UNION ALL
         SELECT t.result -> 'artifacts', 1
-        WHERE jsonb_typeof(t.result -> 'artifacts') NOT IN ('array', 'object', 'null')
+        WHERE a.alone OR jsonb_typeof(t.result -> 'artifacts') NOT IN ('array', 'object', 'null')
     ) e
 ), shaped AS (
     SELECT task_id, place, completed_at, collected_digest, author,
