@@ -130,7 +130,7 @@ class Filler:
 
     def _is_light(self, line: Line, room: int) -> bool:
         """Whether a line may fit after all, since its text has many characters for each token: a table."""
-        if line.size > _LIGHTEST * room:
+        if not 2 * _SAMPLE < line.size <= _LIGHTEST * room:
             return False
         middle = line.item.text[line.size // 2 :][:_SAMPLE]
         return line.size * self._meter.count(clean(middle)) <= _FAR * room * len(middle)

@@ -77,28 +77,22 @@ def _fill_share(filler: Filler, lines: Sequence[Line], share: int) -> int:
     Others that are huge wait until the small ones of their rank had their turn.
     """
     huge = _HUGE * share
-    queue = _in_turn(lines, huge)
-    left = share
+    queue, left = lines, share
     for _ in range(_MOST_PASSED_OVER):
+        if not left:
+            break
         done, left = filler.fill(queue, left)
         queue = queue[done:]
-        if not queue or left < _LEAST:
+        if not queue:
             break
         line, queue = queue[0], queue[1:]
         large = line.size > huge or left > share // 2
         if large and any(other.size <= huge for other in queue):
             left -= _give(filler, line, left // 2) or _give(filler, line, left)
+            queue = sorted(queue, key=lambda line: (line.item.rank, line.size > huge))
         else:
             left -= _give(filler, line, left)
     return left
-
-
-def _in_turn(lines: Sequence[Line], huge: float) -> Sequence[Line]:
-    """By rank; in a rank all huge ones but the first come last."""
-    large = [line for line in lines if line.size > huge]
-    first = {line.item.rank: line for line in reversed(large)}
-    waiting = {line for line in large if line is not first[line.item.rank]}
-    return sorted(lines, key=lambda line: (line.item.rank, line in waiting)) if waiting else lines
 
 
 def _give(filler: Filler, line: Line, tokens: int) -> int:
@@ -114,7 +108,8 @@ def _fill_rest(filler: Filler, lines: Sequence[Line], rest: int) -> None:
         room = line.given + rest
         if not line.given and (rest < _LEAST or passed_over == _MOST_PASSED_OVER):
             continue
-        whole, left = filler.fill([line], room)
+        # With nothing more than it was given it does not fit.
+        whole, left = filler.fill([line], room) if rest >= _LEAST else (0, room)
         if whole:
             rest = left
         elif line.given or room >= filler.least(line):
