@@ -25,6 +25,7 @@ from omoi_os.domain.context import (
     read,
     room_for,
 )
+from omoi_os.domain.context.lines import rendered
 from omoi_os.domain.context.text import clean
 from omoi_os.services.context_summarizer import ContextSummarizer
 from omoi_os.utils.tokens import Tokens
@@ -115,18 +116,17 @@ def test_no_context_gets_over_any_budget(context: dict[Any, Any], budget: int, e
 
 @MANY
 @given(contexts, st.integers(80, 3000))
-def test_in_each_phase_what_is_left_out_comes_after_what_is_shown(
+def test_in_each_phase_only_long_items_are_left_out_before_what_is_shown(
     context: dict[Any, Any], budget: int
 ) -> None:
-    summary = summary_of(context, budget)
-    shown = [line for line in summary.splitlines() if line.startswith("- ")]
-    reading = read(context, budget)
-    for items in reading.phases:
+    lines = [line for line in summary_of(context, budget).splitlines() if line.startswith("- ")]
+    for items in read(context, budget).phases:
         mark = f" ({items[0].phase}): " if items[0].phase else ": "
-        starts = tuple(f"- {rank}{mark}" for rank in RANKS)
-        mine = [line for line in shown if line.startswith(starts)]
-        first = [f"- {item.rank.name.lower()}{mark}" for item in items[: len(mine)]]
-        assert [line.startswith(start) for line, start in zip(mine, first, strict=True)] == [True] * len(mine)
+        shown = [sum(line.startswith(f"- {rank}{mark}") for line in lines) for rank in RANKS]
+        last = max((rank for rank, number in enumerate(shown) if number), default=0)
+        for rank in range(last):
+            mine = [item for item in items if item.rank == rank]
+            assert shown[rank] == len(mine) or any(tokens_of(rendered(item, item.text)) > 20 for item in mine)
 
 
 @MANY
@@ -151,7 +151,7 @@ def test_only_a_whole_context_leaves_much_of_its_budget_unused(context: dict[Any
     context["notes"] = [f"note {number} of many" for number in range(300)]
     summary = summary_of(context, budget)
     assert CLOSINGS.fullmatch(summary.splitlines()[-1])
-    assert budget - 20 <= tokens_of(summary) <= budget
+    assert budget - 40 <= tokens_of(summary) <= budget
 
 
 @pytest.mark.parametrize(
