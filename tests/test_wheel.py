@@ -147,7 +147,7 @@ def test_a_context_is_summed_up_without_a_network(installed: Installed, empty_fo
     first, second, last, *_ = done.stdout.splitlines()
     assert first == "- decision: keep one store"
     assert second.endswith("… [cut]")
-    assert last == "(more was left out)"
+    assert last == "(left out: 0 of 2; cut: 1)"
 
 
 def test_a_change_with_its_test_passes_where_only_the_wheel_is(
