@@ -20,6 +20,9 @@ _HUGE: Final = 4
 _LEAST: Final = 16
 """Tokens below which no item is begun."""
 
+_LARGE_FRAME: Final = 28
+"""Tokens from which a frame that does not fit is passed over; behind a smaller one nothing takes its turn."""
+
 _MOST_PASSED_OVER: Final = 8
 """Items that may be passed over in a row because even a cut one would not fit: looking at more costs more."""
 
@@ -92,6 +95,8 @@ def _fill_share(filler: Filler, lines: Sequence[Line], share: int) -> int:
             queue = sorted(queue, key=lambda line: (line.item.rank, line.size > huge))
         else:
             left -= _give(filler, line, left)
+        if not line.given and filler.least(line) < _LARGE_FRAME:
+            break
     return left
 
 
@@ -106,7 +111,7 @@ def _fill_rest(filler: Filler, lines: Sequence[Line], rest: int) -> None:
     passed_over = 0
     for line in lines:
         room = line.given + rest
-        if not line.given and (rest < _LEAST or passed_over == _MOST_PASSED_OVER):
+        if not line.given and (rest < _LEAST or passed_over >= _MOST_PASSED_OVER):
             continue
         # With nothing more than it was given it does not fit.
         whole, left = filler.fill([line], room) if rest >= _LEAST else (0, room)
@@ -115,7 +120,7 @@ def _fill_rest(filler: Filler, lines: Sequence[Line], rest: int) -> None:
         elif line.given or room >= filler.least(line):
             rest = filler.cut(line, room)
         else:
-            passed_over += 1
+            passed_over += 1 if filler.least(line) >= _LARGE_FRAME else _MOST_PASSED_OVER
 
 
 def _may_fit(missing: Sequence[Line], left: int) -> bool:
