@@ -319,13 +319,19 @@ def test_force_measures_anew(services: Services) -> None:
     assert len(set(judge.asked)) == 2
 
 
+DOCUMENT = "docs/requirements.md"
+
+
 def in_workspace(services: Services, workspace: Path) -> str:
-    """A ticket whose document stands in a workspace, and whose last task is completed."""
+    """A ticket whose `DOCUMENT` stands in a workspace, and whose last task is completed."""
+    document = workspace / DOCUMENT
+    document.parent.mkdir()
+    document.write_text(REQUIREMENTS)
     tickets = TicketService(services.db, workspace_roots=[workspace])
     made = tickets.create(NewTicket("Password reset", phase_id=PHASE, workspace=workspace))
     task = services.queue.enqueue_task(made.id, PHASE, "write", "Write it", "HIGH")
     services.queue.assign_task(task.id, "ada")
-    listed = [{"type": "requirements_document", "path": "docs/requirements.md"}]
+    listed = [{"type": "requirements_document", "path": DOCUMENT}]
     services.queue.complete_task(task.id, "ada", {"artifacts": listed})
     return made.id
 
@@ -333,10 +339,8 @@ def in_workspace(services: Services, workspace: Path) -> str:
 def test_a_snapshot_that_was_lost_with_its_process_is_taken_again(
     services: Services, workspace: Path, tmp_path: Path
 ) -> None:
-    (workspace / "docs").mkdir()
-    document = workspace / "docs" / "requirements.md"
-    document.write_text(REQUIREMENTS)
     ticket = in_workspace(services, workspace)
+    document = workspace / DOCUMENT
     steps, review = steps_of(services), waiting(services, ticket)
     lost = taken(steps, review.id)
     ground = through_json(steps.snapshot(lost))
@@ -358,10 +362,8 @@ def test_a_snapshot_that_was_lost_with_its_process_is_taken_again(
 def test_what_changes_while_the_judge_is_asked_is_not_what_was_judged(
     services: Services, workspace: Path
 ) -> None:
-    (workspace / "docs").mkdir()
-    document = workspace / "docs" / "requirements.md"
-    document.write_text(REQUIREMENTS)
     ticket = in_workspace(services, workspace)
+    document = workspace / DOCUMENT
     judge = OneJudge()
     steps, review = with_judge(services, judge), waiting(services, ticket)
     desk = taken(steps, review.id, judges=True)
@@ -376,10 +378,8 @@ def test_what_changes_while_the_judge_is_asked_is_not_what_was_judged(
 def test_a_command_answers_with_what_is_there_when_the_judge_has_answered(
     services: Services, workspace: Path
 ) -> None:
-    (workspace / "docs").mkdir()
-    document = workspace / "docs" / "requirements.md"
-    document.write_text(REQUIREMENTS)
     ticket = in_workspace(services, workspace)
+    document = workspace / DOCUMENT
     judge = OneJudge()
     with_judge(services, judge)
     judge.before = lambda: document.write_text("Nothing is left of it.")

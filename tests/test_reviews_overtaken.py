@@ -20,7 +20,6 @@ from omoi_os.services.gate.inline import InlineReviews
 from omoi_os.services.review_requests import Asked
 from omoi_os.settings import Settings
 from omoi_os.store import gates, reviews
-from tests.evidence_texts import REQUIREMENTS
 from tests.phase_tickets import attach
 from tests.test_consequences import PHASE, attach_text, decide, fixes, place, worked_off
 from tests.test_durable_reviews import MET, OneJudge, in_workspace, run, steps_of, taken, waiting, with_judge
@@ -160,8 +159,6 @@ def test_a_review_of_a_lost_process_ends_without_anybody_asking(services: Servic
 def test_who_asks_for_a_review_of_another_process_does_not_lose_it_with_that(
     services: Services, workspace: Path, asked: Asked
 ) -> None:
-    (workspace / "docs").mkdir()
-    (workspace / "docs" / "requirements.md").write_text(REQUIREMENTS)
     ticket = in_workspace(services, workspace)
     services.requests.cancel(waiting(services, ticket).id, cancelled_by="person")
     lost = opened(services, ticket, lease=0.1)

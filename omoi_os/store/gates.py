@@ -130,17 +130,15 @@ UPDATE phase_gate_results SET lease_until = clock_timestamp() + make_interval(se
 WHERE id = %(id)s AND gate_status = 'pending' AND run = %(run)s AND lease_until IS NOT NULL
 """
 
-_ABANDONED: Final = """
-FROM phase_gate_results
-WHERE gate_status = 'pending' AND lease_until < clock_timestamp() AND requested_at IS NULL
-"""
+_IS_ABANDONED: Final = "gate_status = 'pending' AND lease_until < clock_timestamp() AND requested_at IS NULL"
+_ABANDONED: Final = f"SELECT ticket_id, phase_id FROM phase_gate_results WHERE {_IS_ABANDONED} LIMIT %s"  # noqa: S608
 
 _END_ABANDONED: Final = f"""
 WITH ended AS (
     UPDATE phase_gate_results
     SET gate_status = 'inconclusive', validated_at = clock_timestamp(), lease_until = NULL,
         validation_result = %(result)s::jsonb, blocking_reasons = %(reasons)s::text[]
-    WHERE {_OF_PHASE} AND gate_status = 'pending' AND lease_until < clock_timestamp() AND requested_at IS NULL
+    WHERE {_OF_PHASE} AND {_IS_ABANDONED}
     RETURNING id, gate_status, validated_at
 )
 INSERT INTO events (id, event_type, entity_type, entity_id, payload, created_at)
@@ -380,7 +378,7 @@ def renew_lease(connection: Connection[TupleRow], opened: PhaseGateResult, lease
 
 def find_abandoned(connection: Connection[TupleRow], limit: int) -> list[tuple[str, str]]:
     """Tickets and phases of open reviews whose lease ran out, and that nobody but their runner wanted."""
-    return connection.execute(f"SELECT ticket_id, phase_id {_ABANDONED} LIMIT %s", [limit]).fetchall()
+    return connection.execute(_ABANDONED, [limit]).fetchall()
 
 
 def end_abandoned(
